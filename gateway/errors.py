@@ -20,7 +20,7 @@
     └── Unavailable              503  with Retry-After
         └── TooManyConnections   503
 
-The caller reads `code` and `sentence`; the operator's log reads `__cause__` too (`raise Unavailable from exc`).
+The caller reads `code` and `sentence`; the operator's log also reads `__cause__`, so raise from it.
 A sentence therefore never holds a secret, an endpoint or a traceback. docs/errors.md documents every code.
 """
 

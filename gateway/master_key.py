@@ -63,7 +63,7 @@ class MasterKey:
 
 
 def parse_master_key(text: str) -> bytes:
-    """The 32 bytes of a key in base64 or base64url, padding optional. ValueError with a sentence otherwise."""
+    """The 32 bytes of a key in base64 or base64url, padded or not. ValueError with a sentence otherwise."""
     text = text.strip().rstrip("=")
     try:
         key = binascii.a2b_base64(text.translate(_FROM_URL) + "=" * (-len(text) % 4), strict_mode=True)
