@@ -1,0 +1,63 @@
+# The two commands that matter: `make run` and `make test`. Both start from nothing but Python >= 3.11.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help run test lint format bench micro screenshots lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/run.stamp ## start the gateway with a demo site on http://127.0.0.1:8080
+	@$(BIN)/python -m gateway demo
+	@exec $(BIN)/python -m gateway serve
+
+test: $(VENV)/dev.stamp sdk-js/node_modules/.stamp ## install what the tests need, run them all
+	@bash tests/install.sh
+	cd sdk-js && npm test --silent
+	$(BIN)/pytest
+
+lint: $(VENV)/dev.stamp sdk-js/node_modules/.stamp ## ruff, mypy --strict, tsc, and the built scripts byte for byte
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd sdk-js && npm run --silent check
+
+format: $(VENV)/dev.stamp ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp ## CPU per message against a local HTTP/2 sink, next to pywebpush
+	@bash tests/install.sh nginx
+	$(BIN)/python -m loadtest.bench
+
+micro: $(VENV)/dev.stamp ## CPU of each step of one push
+	@bash tests/install.sh nginx
+	$(BIN)/python -m loadtest.micro
+
+lock: $(VENV)/dev.stamp ## pin the dependencies of pyproject.toml anew
+	$(BIN)/pip install --quiet pip-tools
+	bash deploy/lock.sh
+
+clean: ## remove what was installed, never the data
+	rm -rf $(VENV) sdk-js/node_modules
+
+# A half-made virtual environment is made again: the stamp is written last.
+$(VENV)/run.stamp: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (try: make PYTHON=python3.12 run)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+sdk-js/node_modules/.stamp: sdk-js/package-lock.json
+	@command -v npm >/dev/null || { echo "npm (Node >= 20) is needed to check and test sdk-js"; exit 1; }
+	cd sdk-js && npm ci --silent --no-audit --no-fund
+	@touch $@
