@@ -1,0 +1,86 @@
+"""Whom a message addresses, as it is stored, and the one function that judges each of them once.
+
+`messages.audience_spec` holds the JSON of an `AudienceSpec`. The API turns what an admin wrote (ids with their
+prefixes) into one; the scheduler reads it when the message starts; the sender reads the recipients' data.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from msgspec import UNSET, Struct, UnsetType, json
+
+from storage.messages import Message
+
+MAX_NAMED = 10_000  # ids in one audience
+
+
+class Recipient(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Everyone who identified as `external_id`, with what is theirs alone."""
+
+    external_id: str
+    data: dict[str, Any] = {}
+
+
+class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Exactly one of the fields is set; ValueError (msgspec: ValidationError) otherwise. Ids are distinct."""
+
+    all: Literal[True] | UnsetType = UNSET
+    subscriptions: tuple[int, ...] | UnsetType = UNSET
+    external_ids: tuple[str, ...] | UnsetType = UNSET
+    recipients: tuple[Recipient, ...] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if sum(getattr(self, name) is not UNSET for name in self.__struct_fields__) != 1:
+            raise ValueError("an audience is exactly one of " + ", ".join(self.__struct_fields__))
+
+    @property
+    def named_external_ids(self) -> tuple[str, ...] | None:
+        """The external ids that are asked for by name, with or without data; None when none are."""
+        if self.external_ids is not UNSET:
+            return self.external_ids
+        if self.recipients is not UNSET:
+            return tuple(recipient.external_id for recipient in self.recipients)
+        return None
+
+    @property
+    def data_of(self) -> Mapping[str, dict[str, Any]]:
+        """What each recipient is to be told, by external id; empty for audiences without data."""
+        if self.recipients is UNSET:
+            return {}
+        return {recipient.external_id: recipient.data for recipient in self.recipients}
+
+
+_DECODER = json.Decoder(AudienceSpec)
+_ENCODER = json.Encoder()
+
+
+def read_audience(stored: str) -> AudienceSpec:
+    """What `write_audience` stored."""
+    return _DECODER.decode(stored)
+
+
+def write_audience(spec: AudienceSpec) -> str:
+    return _ENCODER.encode(spec).decode()
+
+
+class Candidate(NamedTuple):
+    """A subscription as it was when its step of the audience was read."""
+
+    subscription_id: int
+    provider: str
+
+
+class Plan(NamedTuple):
+    """When a recipient's batch may be claimed, in milliseconds since the epoch, and in which stage."""
+
+    due_at: int
+    stage: int
+
+
+def plan(recipient: Candidate, message: Message, now: int) -> Plan:  # noqa: ARG001
+    """Judge one recipient of a message, exactly once: when is it their turn? Pure.
+
+    Everybody at once, at the message's start. Whatever moves a recipient in time decides here or, later,
+    by writing another batch; nothing else schedules.
+    """
+    return Plan(now, 0)
