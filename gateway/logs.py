@@ -1,0 +1,130 @@
+"""One line for each thing worth telling an operator, with a stable name for programs to look for.
+
+    log = Log(__name__)
+    log.info("message.frozen", message_id=12, recipients=1000)
+    log.error("storage.unavailable", hint="Free some disk space.", cause=exc)
+
+The event is `thing.what_happened`, never reworded; what varies goes into fields. Lines of libraries carry the
+event `log`. Text for people on a terminal, JSON elsewhere. Never log a token, a key or an endpoint: write
+`redact_endpoint(endpoint)`. The formatters blot out what slips through all the same (in a library's exception,
+say), but that is a net, not a licence.
+"""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TextIO
+from urllib.parse import urlsplit
+
+
+class Log:
+    """A logger whose lines are an event and its fields. `cause` adds the exception's traceback."""
+
+    __slots__ = ("_logger",)
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, event: str, /, *, cause: BaseException | None = None, **fields: object) -> None:
+        self._write(logging.DEBUG, event, cause, fields)
+
+    def info(self, event: str, /, *, cause: BaseException | None = None, **fields: object) -> None:
+        self._write(logging.INFO, event, cause, fields)
+
+    def warning(self, event: str, /, *, cause: BaseException | None = None, **fields: object) -> None:
+        self._write(logging.WARNING, event, cause, fields)
+
+    def error(self, event: str, /, *, cause: BaseException | None = None, **fields: object) -> None:
+        self._write(logging.ERROR, event, cause, fields)
+
+    def _write(self, level: int, event: str, cause: BaseException | None, fields: dict[str, object]) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, event, exc_info=cause, extra={"fields": fields})
+
+
+def configure_logging(
+    log_format: str | None = None, *, level: int = logging.INFO, stream: TextIO | None = None
+) -> None:
+    """Send every line to `stream` (standard error): as "text", as "json", or, for None, as the stream suggests."""
+    stream = stream or sys.stderr
+    as_text = log_format == "text" or (log_format is None and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_TextFormatter() if as_text else _JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+
+
+def redact_endpoint(endpoint: str) -> str:
+    """`host#` and 12 hexadecimal digits of the endpoint's SHA-256: enough to recognise it, useless to push to it."""
+    try:
+        host = urlsplit(endpoint).hostname or "?"
+    except ValueError:
+        host = "?"
+    return f"{host}#{sha256(endpoint.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def redact(line: str) -> str:
+    """The line without bearer tokens, VAPID headers, passwords in URLs, and endpoints of the known push services."""
+    if "://" in line:
+        line = _PASSWORD.sub(r"\1[redacted]@", line)
+        line = _ENDPOINT.sub(lambda match: redact_endpoint(match[0]), line)
+    line = _CREDENTIALS.sub(r"\1 [redacted]", line)
+    return _API_TOKEN.sub("wpg_[redacted]", line)
+
+
+_CREDENTIALS = re.compile(r"(?i)\b(bearer|basic|vapid|webpush)\s+[\w.~+/=-]{8,}(?:\s*,\s*k=[\w-]+)?")
+_API_TOKEN = re.compile(r"wpg_[\w-]{8,}")
+_PASSWORD = re.compile(r"(://[^\s:/@\"]+:)[^\s/@\"]+@")
+_ENDPOINT = re.compile(
+    r"https://[\w.-]*(?:googleapis\.com|google\.com|push\.services\.mozilla\.com|push\.apple\.com"
+    r"|notify\.windows\.com)(?::\d+)?/[^\s\"'\\<>)]+"
+)
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
+
+
+def _parts(record: logging.LogRecord) -> tuple[str, dict[str, object]]:
+    fields = getattr(record, "fields", None)
+    if isinstance(fields, dict):
+        return record.getMessage(), fields
+    return "log", {"logger": record.name, "text": record.getMessage()}
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        event, fields = _parts(record)
+        line = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "event": event,
+            "pid": record.process,
+        }
+        line |= {name: value for name, value in fields.items() if name not in line}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return redact(json.dumps(line, default=str, ensure_ascii=False))
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        event, fields = _parts(record)
+        words = [_time(record), f"{record.levelname:<7}", event]
+        words += [f"{name}={_word(value)}" for name, value in fields.items()]
+        line = " ".join(words)
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        # A stranger's text in an exception must not be able to paint on the operator's terminal.
+        return redact(line).translate(_CONTROL)
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    simple = text.isprintable() and text and not any(character in ' "=' for character in text)
+    return text if simple else json.dumps(text, ensure_ascii=False)
