@@ -4,10 +4,10 @@
     log.info("message.frozen", message_id=12, recipients=1000)
     log.error("storage.unavailable", hint="Free some disk space.", cause=exc)
 
-The event is `thing.what_happened`, never reworded; what varies goes into fields. Lines of libraries carry the
-event `log`. Text for people on a terminal, JSON elsewhere. Never log a token, a key or an endpoint: write
-`redact_endpoint(endpoint)`. The formatters blot out what slips through all the same (in a library's exception,
-say), but that is a net, not a licence.
+The event is `thing.what_happened`, never reworded; what varies goes into fields. Lines of libraries carry
+the event `log`. Text for people on a terminal, JSON elsewhere. Never log a token, a key or an endpoint: write
+`redact_endpoint(endpoint)`. The formatters blot out what slips through all the same (in a library's
+exception, say), but that is a net, not a licence.
 """
 
 import json
@@ -48,7 +48,7 @@ class Log:
 def configure_logging(
     log_format: str | None = None, *, level: int = logging.INFO, stream: TextIO | None = None
 ) -> None:
-    """Send every line to `stream` (standard error): as "text", as "json", or, for None, as the stream suggests."""
+    """Send each line to `stream` (standard error) as "text" or "json"; None lets the stream decide."""
     stream = stream or sys.stderr
     as_text = log_format == "text" or (log_format is None and stream.isatty())
     handler = logging.StreamHandler(stream)
@@ -58,7 +58,7 @@ def configure_logging(
 
 
 def redact_endpoint(endpoint: str) -> str:
-    """`host#` and 12 hexadecimal digits of the endpoint's SHA-256: enough to recognise it, useless to push to it."""
+    """`host#` and 12 hex digits of the endpoint's SHA-256: enough to recognise, useless to push to."""
     try:
         host = urlsplit(endpoint).hostname or "?"
     except ValueError:
@@ -67,7 +67,7 @@ def redact_endpoint(endpoint: str) -> str:
 
 
 def redact(line: str) -> str:
-    """The line without bearer tokens, VAPID headers, passwords in URLs, and endpoints of the known push services."""
+    """The line without tokens, VAPID headers, passwords in URLs, endpoints of the known push services."""
     if "://" in line:
         line = _PASSWORD.sub(r"\1[redacted]@", line)
         line = _ENDPOINT.sub(lambda match: redact_endpoint(match[0]), line)
@@ -95,7 +95,7 @@ def _parts(record: logging.LogRecord) -> tuple[str, dict[str, object]]:
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         event, fields = _parts(record)
-        line = {
+        line: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname.lower(),
             "event": event,
