@@ -1,0 +1,78 @@
+"""From bytes to types: what a request says, or an InvalidRequest that says where it is wrong."""
+
+import re
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from gateway.api.route import Route
+from gateway.errors import FieldError, InvalidRequest, TooLarge, UnsupportedMediaType
+
+_PLACE = re.compile(r" - at `([^`]*)`$")
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `([^`]*)`")
+_MISSING_FIELD = re.compile(r"Object missing required field `([^`]*)`")
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The whole body. TooLarge as soon as more than `limit` bytes are announced or have come."""
+    if request.content_length is not None and request.content_length > limit:
+        raise TooLarge(f"The body has {request.content_length} bytes, this route takes {limit}.")
+    chunks = []
+    length = 0
+    try:
+        async for chunk in request.content.iter_any():
+            length += len(chunk)
+            if length > limit:  # announced less, sent in chunks, or grew when it was decompressed
+                raise TooLarge(f"This route takes a body of at most {limit} bytes.")
+            chunks.append(chunk)
+    except (HttpProcessingError, web.RequestPayloadError) as exc:
+        raise InvalidRequest("The body cannot be read: its encoding is broken.") from exc
+    return b"".join(chunks)
+
+
+def check_content_type(request: web.Request, route: Route) -> None:
+    if request.content_type not in route.takes:
+        raise UnsupportedMediaType(
+            f"This route takes {' or '.join(route.takes)}, not {request.content_type}."
+        )
+    charset = request.charset
+    if charset is not None and charset.lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType("JSON comes in UTF-8 (RFC 8259 section 8.1).")
+
+
+def decode_body(raw: bytes, decoder: "msgspec.json.Decoder[Any]") -> Any:
+    """One value of the decoder's type. InvalidRequest for anything else, however deep or broken."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as exc:
+        raise InvalidRequest("The body is not what this route takes.", [field_error(exc)]) from exc
+    except RecursionError as exc:
+        raise InvalidRequest("The body is nested too deeply.") from exc
+    except ValueError as exc:  # msgspec.DecodeError and UnicodeDecodeError are ValueErrors
+        raise InvalidRequest("The body is not JSON in UTF-8.") from exc
+
+
+def decode_query(request: web.Request, query: type) -> Any:
+    """The query string as a struct whose fields are texts and numbers. A repeated parameter is an error."""
+    given = request.query
+    values = dict(given)
+    if len(values) != len(given):
+        raise InvalidRequest("A query parameter is given twice.")
+    try:
+        return msgspec.convert(values, query, strict=False)
+    except msgspec.ValidationError as exc:
+        raise InvalidRequest("The query is not what this route takes.", [field_error(exc)]) from exc
+
+
+def field_error(exc: msgspec.ValidationError) -> FieldError:
+    """msgspec writes "Expected `str`, got `int` - at `$.notification.title`"."""
+    text = str(exc)
+    place = _PLACE.search(text)
+    path = place[1].removeprefix("$").removeprefix(".") if place else ""
+    message = text[: place.start()] if place else text
+    named = _UNKNOWN_FIELD.match(message) or _MISSING_FIELD.match(message)
+    if named:  # point at the field itself, not at the object around it
+        path = f"{path}.{named[1]}" if path else named[1]
+    return FieldError(path, f"{message}.")

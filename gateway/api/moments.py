@@ -1,0 +1,25 @@
+"""Times as the outside reads them, RFC 3339 in UTC; inside they are milliseconds since the epoch."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from msgspec import Meta
+
+# A moment without a zone would be read as somebody's local time.
+Moment = Annotated[datetime, Meta(tz=True)]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def to_moment(at: int) -> datetime:
+    return _EPOCH + at * _MILLISECOND
+
+
+def to_optional_moment(at: int | None) -> datetime | None:
+    return None if at is None else to_moment(at)
+
+
+def from_moment(moment: datetime) -> int:
+    """Milliseconds since the epoch, rounded down."""
+    return (moment - _EPOCH) // _MILLISECOND

@@ -1,0 +1,124 @@
+"""Every failure as application/problem+json (RFC 9457); the one place that turns exceptions into answers.
+
+What the caller reads: `type`, `title`, `status`, `detail`, a stable `code`, the request's id, and `errors`
+for invalid input. What the operator's log reads: the cause, under the same request id.
+"""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from gateway.errors import FieldError, GatewayError, Internal, MethodNotAllowed, NotFound, Unavailable
+from gateway.errors import Conflict as ConflictProblem
+from storage.errors import Conflict, StorageUnavailable
+from storage.errors import NotFound as NotStored
+
+log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+REQUEST_ID = web.RequestKey("request_id", str)
+_DOCUMENTED_AT = "docs/errors.md#"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ProblemField(msgspec.Struct, frozen=True):
+    path: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 9457 section 3, with `code` for programs, `request_id` for the operator, `errors` for forms."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    errors: tuple[ProblemField, ...] = ()
+    bytes_over: int = 0
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    request[REQUEST_ID] = secrets.token_hex(8)
+    try:
+        return await handler(request)
+    except GatewayError as exc:
+        return problem_response(request, exc)
+    except web.HTTPException as exc:
+        return _of_aiohttp(request, exc)
+    except NotStored:
+        return problem_response(request, NotFound())
+    except Conflict:
+        return problem_response(request, ConflictProblem())
+    except StorageUnavailable as exc:
+        log.error(
+            "The database cannot be used: %s",
+            exc.hint,
+            extra={"event": "storage_unavailable", "request_id": request[REQUEST_ID]},
+            exc_info=exc.__cause__,
+        )
+        return problem_response(request, Unavailable("The database cannot be used right now."))
+    except Exception:
+        log.exception(
+            "%s %s failed",
+            request.method,
+            request.match_info.route.resource.canonical if request.match_info.route.resource else "",
+            extra={"event": "request_failed", "request_id": request[REQUEST_ID]},
+        )
+        return problem_response(request, Internal())
+
+
+def problem_response(request: web.Request, error: GatewayError) -> web.Response:
+    fields: tuple[FieldError, ...] = getattr(error, "errors", ())
+    problem = Problem(
+        type=f"{_DOCUMENTED_AT}{error.code}",
+        title=error.title,
+        status=error.status,
+        code=error.code,
+        detail=error.sentence,
+        request_id=request[REQUEST_ID],
+        errors=tuple(ProblemField(each.path, each.message) for each in fields),
+        bytes_over=getattr(error, "bytes_over", 0),
+    )
+    response = web.Response(status=error.status, body=msgspec.json.encode(problem), content_type=PROBLEM)
+    retry_after: int | None = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
+    if error.status >= 500:
+        log.debug("answered %d", error.status, extra={"event": "answered_5xx"}, exc_info=error)
+    return response
+
+
+def _of_aiohttp(request: web.Request, exc: web.HTTPException) -> web.StreamResponse:
+    """aiohttp's own: a path or a method that no route has. Redirects pass as they are."""
+    if isinstance(exc, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(exc.allowed_methods))
+        response = problem_response(request, MethodNotAllowed(f"This resource knows {allowed}."))
+        response.headers["Allow"] = allowed
+        return response
+    if isinstance(exc, web.HTTPNotFound):
+        return problem_response(request, NotFound("There is nothing at this path."))
+    if exc.status < 400:
+        return exc
+    log.warning("aiohttp answered %d", exc.status, extra={"event": "http_error"}, exc_info=exc)
+    return problem_response(request, Internal()) if exc.status >= 500 else _bad_request(request, exc)
+
+
+def _bad_request(request: web.Request, exc: web.HTTPException) -> web.Response:
+    problem = Problem(
+        type=f"{_DOCUMENTED_AT}invalid_request",
+        title=exc.reason or "The request is not valid",
+        status=exc.status,
+        code="invalid_request",
+        detail="The request cannot be understood.",
+        request_id=request[REQUEST_ID],
+    )
+    return web.Response(status=exc.status, body=msgspec.json.encode(problem), content_type=PROBLEM)

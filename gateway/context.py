@@ -1,0 +1,22 @@
+"""What a use case works with: the world outside, injected once where the process is wired (gateway.app)."""
+
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.master_key import MasterKey
+from gateway.settings import Settings
+from gateway.webpush.endpoint import PushHosts
+from storage.database import Database
+from storage.ids import IdSource
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One per process; everything in it may be shared by all requests."""
+
+    database: Database
+    clock: Clock
+    ids: IdSource
+    master_key: MasterKey
+    settings: Settings
+    push_hosts: PushHosts
