@@ -45,14 +45,21 @@ def hash_api_token(token: str) -> bytes:
 
 
 def issue_subscription_token(key: bytes, site_id: int, subscription_id: int) -> str:
-    """22 characters; the same for the life of the subscription."""
+    """32 characters that name the subscription and prove it; the same for the life of the subscription."""
     message = b"subscription" + _TWO_IDS.pack(site_id, subscription_id)
-    return _base64url(hmac.digest(key, message, "sha256")[:_MAC_LENGTH])
+    mac = hmac.digest(key, message, "sha256")[:_MAC_LENGTH]
+    return _base64url(subscription_id.to_bytes(8, "big", signed=True) + mac)
 
 
-def verify_subscription_token(key: bytes, site_id: int, subscription_id: int, token: str) -> bool:
+def read_subscription_token(key: bytes, site_id: int, token: str) -> int | None:
+    """The id of the subscription that a genuine token names; None for anything else."""
+    try:
+        raw = binascii.a2b_base64(token.encode("ascii").translate(_FROM_URL), strict_mode=True)
+    except ValueError:  # binascii.Error and UnicodeEncodeError are both ValueErrors
+        return None
+    subscription_id = int.from_bytes(raw[:8], "big", signed=True)
     expected = issue_subscription_token(key, site_id, subscription_id)
-    return hmac.compare_digest(expected.encode(), token.encode("utf-8", "surrogatepass"))
+    return subscription_id if hmac.compare_digest(expected.encode(), token.encode()) else None
 
 
 class EventToken(NamedTuple):
