@@ -19,18 +19,18 @@ export const keyOf = (subscription) => base64url(subscription.options.applicatio
  * @returns {Promise<Enrolment>}
  */
 export async function enrol(gateway, site, subscription, { id, token, endpoint }) {
-  /** @param {{id?: string, token?: string}} [replaces] */
-  const post = (replaces) =>
-    call(`${gateway}/v1/public/${site}/subscriptions`, "POST", {
-      subscription,
-      language: navigator.language,
-      timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      replaces,
-    });
-  const moved = id && endpoint != subscription.endpoint;
-  const answer = await post(moved ? { id, token } : undefined).catch((/** @type {Failure} */ error) => {
+  const key = keyOf(subscription);
+  const claims = { language: navigator.language, timezone: Intl.DateTimeFormat().resolvedOptions().timeZone };
+  const replaces = id && endpoint != subscription.endpoint ? { id, token } : undefined;
+  /** @param {object} more */
+  const post = (more) =>
+    call(`${gateway}/v1/public/${site}/subscriptions`, "POST", { subscription, application_server_key: key || undefined, ...more });
+  const answer = await post({ ...claims, replaces }).catch((/** @type {Failure} */ error) => {
+    const { status = 0 } = error;
     // The old record is gone at the gateway (erased, or its database replaced): enrol as a new one.
-    if (moved && [401, 403, 404].includes(error.status || 0)) return post();
+    if (replaces && [401, 403, 404].includes(status)) return post(claims);
+    // A language or zone that the gateway doesn't know must not cost it the subscriber.
+    if (status == 400 || status == 422) return post({ replaces });
     throw error;
   });
   const enrolment = {
@@ -39,7 +39,7 @@ export async function enrol(gateway, site, subscription, { id, token, endpoint }
     id: answer.id,
     token: answer.token,
     endpoint: subscription.endpoint,
-    key: keyOf(subscription),
+    key,
     refreshed_at: Date.now(),
   };
   await stored("subscription", () => enrolment);

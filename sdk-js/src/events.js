@@ -11,7 +11,8 @@ const LIFE = 48 * 3600e3;
 const key = (event) => event.token + event.kind;
 
 /** @param {KeptEvent} event */
-export const keep = (event) => stored("events", (old = []) => [...old.filter((other) => key(other) != key(event)), event].slice(-MOST));
+export const keep = (event) =>
+  stored("events", (old = []) => [...old.filter((other) => key(other) != key(event)), event].slice(-MOST));
 
 /**
  * @param {KeptEvent[]} events of one gateway
@@ -21,7 +22,12 @@ export const send = (events) =>
   call(
     events[0].gateway + "/v1/public/events",
     "POST",
-    events.map(({ token, kind, action, at }) => ({ token, kind, action, age: Math.max(0, Math.round((Date.now() - at) / 1e3)) })),
+    events.map(({ token, kind, action, at }) => ({
+      token,
+      kind,
+      action,
+      age: Math.max(0, Math.round((Date.now() - at) / 1e3)), // a clock can be set back
+    })),
   ).then(
     () => true,
     (error) => !passing(error),

@@ -17,7 +17,9 @@ import { obstacle } from "./support.js";
 /** @typedef {"ready" | "state" | "subscribed" | "unsubscribed" | "notification" | "error"} EventName */
 
 /** The gateway puts its JSON in the place of this string literal. */
-const { site, gateway } = /** @type {{site: string, gateway: string}} */ (/** @type {unknown} */ ("__PUSH_GATEWAY_CONFIG__"));
+const { site, gateway } = /** @type {{site: string, gateway: string}} */ (
+  /** @type {unknown} */ ("__PUSH_GATEWAY_CONFIG__")
+);
 
 const page = /** @type {Window & {pushGateway?: any}} */ (window);
 const blocked = obstacle();
@@ -131,10 +133,12 @@ const api = {
   /** @param {string[]} names */
   removeTags: (...names) => tellGateway(changeTags([], names)),
   /** @param {Record<string, unknown>} values */
-  setAttributes: (values) => tellGateway(change("attributes", (old) => ({ attributes: { ...(old && old.attributes), ...values } }))),
-  /** @param {string} external_id @param {string} [external_id_signature] */
-  identify: (external_id, external_id_signature) => tellGateway(change("identity", () => ({ external_id, external_id_signature }))),
-  /** @param {string} name @param {object} [data] @returns {Promise<boolean>} false when there is no subscription to hold it */
+  setAttributes: (values) =>
+    tellGateway(change("attributes", (old) => ({ attributes: { ...(old && old.attributes), ...values } }))),
+  /** @param {string | null} external_id null: signed out @param {string} [external_id_signature] */
+  identify: (external_id, external_id_signature) =>
+    tellGateway(change("identity", () => ({ external_id, external_id_signature }))),
+  /** False when there is no subscription to hold it. @param {string} name @param {object} [data] */
   track: async (name, data) => {
     const { token } = await enrolmentOf(site);
     if (!token) return false;

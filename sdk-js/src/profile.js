@@ -32,7 +32,7 @@ export const flushProfile = (gateway, site) =>
         await call(`${gateway}/v1/public/${site}/subscriptions/${id}`, "PATCH", waiting[kind], token);
         await stored("confirmed", (old = {}) => ({ ...old, [kind]: waiting[kind] }));
       } catch (/** @type {any} */ error) {
-        const forgotten = error.status == 401 || error.status == 404;
+        const forgotten = [401, 403, 404].includes(error.status);
         // A gateway that forgot this browser enrols it again with the next page view.
         if (forgotten) await stored("subscription", (old = {}) => ({ ...old, refreshed_at: 0 }));
         if (forgotten || passing(error)) {

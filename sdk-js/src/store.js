@@ -22,7 +22,7 @@
  * @typedef {object} Profile        What the site says of the visitor, by kind, each as a PATCH body
  * @property {Tags} [tags]
  * @property {{attributes: Record<string, unknown>}} [attributes]
- * @property {{external_id: string, external_id_signature?: string}} [identity]
+ * @property {{external_id: string | null, external_id_signature?: string}} [identity]
  *
  * @typedef {{subscription: Enrolment, events: KeptEvent[], profile: Profile, confirmed: Profile}} Values
  */

@@ -27,7 +27,11 @@ export async function enrolmentOf(site) {
   return enrolment.site == site ? enrolment : {};
 }
 
-/** Never `navigator.serviceWorker.ready`: that is the worker of the page's own scope. @param {ServiceWorkerRegistration} registration */
+/**
+ * Never `navigator.serviceWorker.ready`: that is the worker of the page's own scope.
+ *
+ * @param {ServiceWorkerRegistration} registration
+ */
 function activated({ active, installing, waiting }) {
   const next = installing || waiting;
   if (active || !next) return;

@@ -26,7 +26,7 @@ import { alone, stored } from "./store.js";
 const worker = /** @type {ServiceWorkerGlobalScope & {pushGatewayShared?: boolean}} */ (/** @type {unknown} */ (self));
 const { registration, clients, location } = worker;
 
-// Set by a site that imports this into its own worker: then foreign pushes, and when to activate, are that worker's business.
+// Set by a site that imports this into its own worker: foreign pushes, and when to activate, are that worker's business.
 const shared = worker.pushGatewayShared;
 
 const JITTER = 1e4;
@@ -103,7 +103,11 @@ async function receive(payload) {
   await Promise.all([tell(payload, "displayed"), report(payload, "displayed", undefined, spread)]);
 }
 
-/** Bring the visitor to `url`: to the tab that shows it (without a url: any tab of the site), else to a new one. @param {string | undefined} url */
+/**
+ * Bring the visitor to `url`: to the tab that shows it (without a url: to any tab of the site), else to a new one.
+ *
+ * @param {string | undefined} url
+ */
 async function visit(url) {
   const target = new URL(url || "/", location.origin).href;
   for (const client of await clients.matchAll({ type: "window", includeUncontrolled: true }))

@@ -54,6 +54,7 @@ test("subscribing posts the subscription with language and time zone and keeps i
   const [{ body, path }] = browser.asked("POST");
   assert.equal(path, "/v1/public/site_1/subscriptions");
   assert.equal(body.subscription.endpoint, browser.subscriptions[0].endpoint);
+  assert.equal(body.application_server_key, browser.keys[0]);
   assert.equal(body.language, "de-CH");
   assert.equal(typeof body.timezone, "string");
   assert.equal(body.replaces, undefined);
@@ -143,6 +144,13 @@ test("the gateway's own code reaches the site", async () => {
   const page = await browser.view();
   await assert.rejects(page.api.subscribe(), { code: "origin_not_allowed", status: 403 });
   assert.equal(page.api.state(), "unsubscribed");
+});
+
+test("a language or time zone that the gateway refuses costs no subscriber", async () => {
+  browser.answers["POST /v1/public/site_1/subscriptions"] = ({ timezone }) =>
+    timezone ? [422, { code: "invalid" }] : [201, { id: "sub_1", token: "t" }];
+  const page = await browser.view();
+  assert.equal(await page.api.subscribe(), "subscribed");
 });
 
 test("a configuration that failed to load is fetched again by the click", async () => {
