@@ -1,0 +1,173 @@
+"""Batches: at most 500 subscriptions of one message on one provider, sent by one sender at a time.
+
+The only unit of scheduling. Whatever moves recipients in time writes a new batch with another `due_at` in the
+transaction that finishes the old one. A batch is immutable but for its lease; a finished batch is deleted.
+"""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from sys import byteorder
+
+from storage.database import Row, Transaction
+from storage.queries import load
+
+_SQL = load("batches")
+
+MAX_MEMBERS = 500
+TRANSACTIONAL = 0  # lanes: the lower is always claimed first
+BULK = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    id: int
+    site_id: int
+    message_id: int
+    provider: str
+    members: bytes  # `pack`ed subscription ids
+    size: int
+    due_at: int | None  # None: held
+    attempt: int  # the attempt that its members are waiting for; the first is 1
+    stage: int
+    variant: int
+    lane: int
+    created_at: int
+    leases: int = 0  # how often it was claimed; 1 on its first claim, so nobody has sent any of it before
+
+
+def pack(ids: Iterable[int]) -> bytes:
+    """int64s, little endian, 8 bytes each."""
+    packed = array("q", ids)
+    if byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def unpack(members: bytes) -> list[int]:
+    """The inverse of `pack`, in the same order."""
+    packed = array("q", members)
+    if byteorder == "big":
+        packed.byteswap()
+    return packed.tolist()
+
+
+async def add_many(tx: Transaction, batches: Sequence[Batch]) -> None:
+    """Inserts them free of any lease and wakes the senders. Raises Conflict on an id clash."""
+    if not batches:
+        return
+    await tx.execute_many(
+        _SQL["add"],
+        [
+            (
+                batch.id,
+                batch.site_id,
+                batch.message_id,
+                batch.provider,
+                batch.members,
+                batch.size,
+                batch.due_at,
+                batch.attempt,
+                batch.stage,
+                batch.variant,
+                batch.lane,
+                batch.created_at,
+            )
+            for batch in batches
+        ],
+    )
+    await tx.notify_work()
+
+
+async def claim(
+    tx: Transaction,
+    owner: str,
+    now: int,
+    lease_ms: int,
+    limit: int = 1,
+    lanes: Sequence[int] = (TRANSACTIONAL, BULK),
+) -> list[Batch]:
+    """Leases up to `limit` batches to `owner` for `lease_ms`; two callers never receive the same batch.
+
+    Claimable: due, of a message that is `sending`, and free or with its lease run out. Order: the lower lane,
+    then the site and message whose turn it is, then the batch due first. Taking a turn moves the message
+    behind the others by as many places as its site has messages sending in that lane, so that sites share
+    alike, however many messages each of them sends.
+    """
+    rows = await tx.fetch(_SQL["claim"], owner, now, lease_ms, limit, list(lanes))
+    if rows:
+        claimed = sorted({row[2] for row in rows})
+        await tx.execute(_SQL["take_turn"], claimed)
+        await tx.execute(_SQL["advance_turns"], claimed)
+    return [_batch(row) for row in rows]
+
+
+async def claim_of_message(
+    tx: Transaction, message_id: int, owner: str, now: int, lease_ms: int, limit: int = 1
+) -> list[Batch]:
+    """As `claim`, for one message in any state and whatever is due when: for the batches that a cancelled or
+    expired message leaves behind, whose members must be judged row by row."""
+    rows = await tx.fetch(_SQL["claim_of_message"], message_id, owner, now, lease_ms, limit)
+    return [_batch(row) for row in rows]
+
+
+async def extend(tx: Transaction, ids: Sequence[int], owner: str, lease_ms: int) -> set[int]:
+    """Renews the leases; the ids of those that `owner` still holds."""
+    rows = await tx.fetch(_SQL["extend"], list(ids), owner, lease_ms)
+    return {row[0] for row in rows}
+
+
+async def finish(tx: Transaction, id: int, owner: str) -> bool:
+    """Deletes it. False when `owner` does not hold it any more: what was sent is recorded all the same,
+    but what is left of it is somebody else's now."""
+    return bool(await tx.execute(_SQL["finish"], id, owner))
+
+
+async def finish_many(tx: Transaction, ids: Sequence[int], owner: str) -> set[int]:
+    """`finish` for the batches of one flush; the ids of those that `owner` held."""
+    rows = await tx.fetch(_SQL["finish_many"], list(ids), owner)
+    return {row[0] for row in rows}
+
+
+async def release(tx: Transaction, ids: Sequence[int], owner: str) -> None:
+    """Gives them back at once, those that are still ours."""
+    if await tx.execute(_SQL["release"], list(ids), owner):
+        await tx.notify_work()
+
+
+async def release_owner(tx: Transaction, owner: str) -> int:
+    """Gives back everything a dead sender held; how many."""
+    released = await tx.execute(_SQL["release_owner"], owner)
+    if released:
+        await tx.notify_work()
+    return released
+
+
+async def drop_untouched(tx: Transaction, message_id: int, limit: int = 1_000) -> list[tuple[str, int, int]]:
+    """Deletes up to `limit` batches that nobody ever claimed and that wait for attempt 1.
+
+    Their members have no deliveries: the caller counts them, in this transaction, by (provider, variant, size),
+    without writing a row for each.
+    """
+    return [(row[0], row[1], row[2]) for row in await tx.fetch(_SQL["drop_untouched"], message_id, limit)]
+
+
+async def leftovers(tx: Transaction, limit: int = 100) -> Sequence[int]:
+    """Ids of messages that have ended (sent, cancelled, expired) and still own batches."""
+    return [row[0] for row in await tx.fetch(_SQL["leftovers"], limit)]
+
+
+async def count_of_message(tx: Transaction, message_id: int) -> int:
+    """How many batches the message has left."""
+    row = await tx.fetch_one(_SQL["count_of_message"], message_id)
+    return 0 if row is None else int(row[0])
+
+
+async def next_due(tx: Transaction, now: int) -> int | None:
+    """The earliest `due_at` after `now` among the batches of sending messages; None when there is none."""
+    row = await tx.fetch_one(_SQL["next_due"], now)
+    return None if row is None else row[0]
+
+
+def _batch(row: Row) -> Batch:
+    return Batch(*row)
