@@ -4,12 +4,11 @@ The only unit of scheduling. Whatever moves recipients in time writes a new batc
 transaction that finishes the old one. A batch is immutable but for its lease; a finished batch is deleted.
 """
 
-from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from sys import byteorder
 
 from storage.database import Row, Transaction
+from storage.ids import pack as pack, unpack as unpack  # noqa: PLC0414 - how a batch stores its members
 from storage.queries import load
 
 _SQL = load("batches")
@@ -34,22 +33,6 @@ class Batch:
     lane: int
     created_at: int
     leases: int = 0  # how often it was claimed; 1 on its first claim, so nobody has sent any of it before
-
-
-def pack(ids: Iterable[int]) -> bytes:
-    """int64s, little endian, 8 bytes each."""
-    packed = array("q", ids)
-    if byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
-
-
-def unpack(members: bytes) -> list[int]:
-    """The inverse of `pack`, in the same order."""
-    packed = array("q", members)
-    if byteorder == "big":
-        packed.byteswap()
-    return packed.tolist()
 
 
 async def add_many(tx: Transaction, batches: Sequence[Batch]) -> None:

@@ -4,8 +4,10 @@ An id is 41 bits of milliseconds since 2024-01-01 and 22 random bits: ids sort b
 inserts go to the end of their B-tree, and no two machines have to talk to each other. They are not secrets.
 """
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from sys import byteorder
 
 EPOCH = 1_704_067_200_000  # 2024-01-01T00:00:00Z; with 41 bits of milliseconds ids last until 2093
 MAX_ID = 2**63 - 1
@@ -78,3 +80,19 @@ def decode_id(kind: Kind, text: str) -> int:
     if id > MAX_ID:
         raise MalformedId(f"not an id of kind {kind.value}")
     return id
+
+
+def pack(ids: Iterable[int]) -> bytes:
+    """int64s, little endian, 8 bytes each."""
+    packed = array("q", ids)
+    if byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def unpack(members: bytes) -> list[int]:
+    """The inverse of `pack`, in the same order."""
+    packed = array("q", members)
+    if byteorder == "big":
+        packed.byteswap()
+    return packed.tolist()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from storage.database import Row, Scalar, Transaction
-from storage.errors import EndpointTaken, NotFound
+from storage.errors import EndpointTaken as EndpointTaken, NotFound
 from storage.ids import id_ceiling
 from storage.queries import load
 
@@ -232,7 +232,7 @@ async def erase(tx: Transaction, site_id: int, id: int, now: int) -> None:
 
 
 async def add_many(
-    tx: Transaction, site_id: int, rows: Sequence[tuple[int, NewSubscription]]
+    tx: Transaction, site_id: int, rows: Sequence[tuple[int, NewSubscription]], now: int
 ) -> Imported:
     """Imports (id, subscription) pairs, a page of some hundred at a time.
 
@@ -253,7 +253,7 @@ async def add_many(
         elif earlier is None:
             fresh[new.endpoint] = (id, new)
     await tx.execute_many(
-        _SQL["add"], [_new_values(site_id, id, new, new.created_at) for id, new in fresh.values()]
+        _SQL["add"], [_new_values(site_id, id, new, now) for id, new in fresh.values()]
     )
     for subscription in merged.values():
         await _save(tx, subscription)
