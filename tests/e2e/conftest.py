@@ -1,0 +1,120 @@
+"""Real browsers, started once, and the world around them: push services, egress proxy, websites.
+
+Everything here lives on the session's event loop, and so do the tests.
+"""
+
+import ctypes
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.drivers.bidi import Firefox
+from tests.e2e.drivers.browser import Browser
+from tests.e2e.drivers.cdp import Chromium
+from tests.e2e.drivers.notifications import NotificationSink
+from tests.fakes.autopush import Autopush
+from tests.fakes.certificates import Authority
+from tests.fakes.connect_proxy import ConnectProxy
+from tests.fakes.fcm import Fcm
+from tests.fakes.push_service import HOSTS, PushService
+from tests.fakes.site_server import Site, SiteServer
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browsers outlive a test, so their tests share one loop; first, so that async fixtures follow."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+def find_program(*names: str) -> str:
+    """The first of these programs; skips the test, saying what to install, when there is none."""
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    pytest.skip(f"{names[0]} is missing: apt-get install {names[0]}")
+
+
+def _need_libnotify() -> None:
+    try:
+        ctypes.CDLL("libnotify.so.4")
+    except OSError:
+        pytest.skip(
+            "libnotify4 is missing, through which Firefox shows notifications: apt-get install libnotify4"
+        )
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def push_service(authority: Authority) -> AsyncIterator[PushService]:
+    service = PushService(authority)
+    await service.start()
+    yield service
+    await service.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def connect_proxy(push_service: PushService) -> AsyncIterator[ConnectProxy]:
+    """The gateway's way to the push services: HTTPS_PROXY."""
+    proxy = ConnectProxy({f"{host}:443": push_service.port for host in HOSTS})
+    await proxy.start()
+    yield proxy
+    await proxy.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def autopush(push_service: PushService) -> AsyncIterator[Autopush]:
+    autopush = Autopush(push_service)
+    await autopush.start()
+    yield autopush
+    await autopush.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fcm(push_service: PushService, authority: Authority) -> AsyncIterator[Fcm]:
+    fcm = Fcm(push_service, authority)
+    await fcm.start()
+    yield fcm
+    await fcm.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["firefox", "chromium"])
+async def browser(
+    request: pytest.FixtureRequest, autopush: Autopush, fcm: Fcm, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Browser]:
+    """Firefox, then Chromium, each with a desktop of its own."""
+    find_program("dbus-daemon")
+    directory = tmp_path_factory.mktemp(request.param)
+    notifications = NotificationSink(directory)
+    browser: Browser
+    if request.param == "firefox":
+        _need_libnotify()
+        browser = Firefox(find_program("firefox-esr", "firefox"), directory, notifications, autopush.url)
+    else:
+        browser = Chromium(find_program("chromium"), directory, notifications, fcm.switches)
+    await notifications.start()
+    try:
+        await browser.start()
+        yield browser
+        await browser.close()
+    finally:
+        await browser.kill()
+        await notifications.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def site_server() -> AsyncIterator[SiteServer]:
+    server = SiteServer()
+    await server.start()
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+def site(site_server: SiteServer) -> Site:
+    """A website that no browser has seen before."""
+    return site_server.new_site()
