@@ -1,11 +1,14 @@
 """What a use case works with: the world outside, injected once where the process is wired (gateway.app)."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
 
 from gateway.clock import Clock
 from gateway.master_key import MasterKey
 from gateway.settings import Settings
-from gateway.webpush.endpoint import PushHosts
+from gateway.webpush import PushHosts
 from storage.database import Database
 from storage.ids import IdSource
 
@@ -20,3 +23,6 @@ class Context:
     master_key: MasterKey
     settings: Settings
     push_hosts: PushHosts
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    # Each says why this process should get no requests now, or None; the database is looked at anyway.
+    readiness: tuple[Callable[[], str | None], ...] = ()

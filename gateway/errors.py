@@ -13,6 +13,7 @@
     │   ├── KnownWithOtherKeys   409
     │   └── IdempotencyKeyReused 409
     ├── TooLarge                 413
+    │   └── PayloadTooLarge      413  with the number of bytes over
     ├── UnsupportedMediaType     415
     ├── TooManyRequests          429  with Retry-After
     ├── Internal                 500
@@ -135,11 +136,22 @@ class IdempotencyKeyReused(Conflict):
 
 
 class TooLarge(GatewayError):
-    """The body exceeds the route's limit (a push payload that is too large is an InvalidRequest)."""
+    """The body exceeds the route's limit."""
 
     status = 413
     code = "too_large"
     title = "The body is too large"
+
+
+class PayloadTooLarge(TooLarge):
+    """The message would not fit into one encrypted push; `bytes_over` says by how much."""
+
+    code = "payload_too_large"
+    title = "The notification is too large for a push"
+
+    def __init__(self, bytes_over: int, sentence: str = "") -> None:
+        self.bytes_over = bytes_over
+        super().__init__(sentence)
 
 
 class UnsupportedMediaType(GatewayError):

@@ -59,6 +59,9 @@ class Doorkeeper:
         return token
 
 
+DOORKEEPER = web.AppKey("doorkeeper", Doorkeeper)
+
+
 def bearer(request: web.Request) -> str:
     """What follows `Authorization: Bearer`; Unauthenticated when there is nothing of the kind."""
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")

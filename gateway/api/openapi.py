@@ -54,14 +54,14 @@ class _Schemas:
     """The JSON Schema of every type that a route names, computed together so that names are distinct."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        named = {Problem: None}
+        named: dict[Any, None] = {Problem: None}
         for route in routes:
             for each in (route.body, route.query, route.answer):
                 if _has_schema(each):
                     named[each] = None
         of_types = list(named)
         schemas, self.components = msgspec.json.schema_components(of_types, ref_template=_REF)
-        self._of = dict(zip(of_types, schemas, strict=True))
+        self._of: dict[Any, Json] = dict(zip(of_types, schemas, strict=True))
 
     def of(self, each: Any) -> Json:
         return self._of[each] if _has_schema(each) else {"type": "string"}

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from gateway.errors import FieldError, GatewayError, Internal, MethodNotAllowed, NotFound, Unavailable
 from gateway.errors import Conflict as ConflictProblem
+from gateway.errors import FieldError, GatewayError, Internal, MethodNotAllowed, NotFound, Unavailable
 from storage.errors import Conflict, StorageUnavailable
 from storage.errors import NotFound as NotStored
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.api.admin import ADMIN_ROUTES
 from gateway.api.body import check_content_type, decode_body, decode_query, read_body
 from gateway.api.documents import add_documents
-from gateway.api.doorkeeper import Doorkeeper, check_access
+from gateway.api.doorkeeper import DOORKEEPER, Doorkeeper, check_access
 from gateway.api.headers import ANY_ORIGIN, add_headers, options_handler
 from gateway.api.problems import problems
 from gateway.api.route import JSON, Call, Cors, Reply, Route, path_id
@@ -19,7 +19,6 @@ from gateway.context import Context
 from storage.ids import Kind
 
 CONTEXT = web.AppKey("context", Context)
-DOORKEEPER = web.AppKey("doorkeeper", Doorkeeper)
 
 ALL_ROUTES: tuple[Route, ...] = ADMIN_ROUTES
 

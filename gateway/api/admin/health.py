@@ -1,0 +1,55 @@
+"""`/healthz`, `/readyz`, `/metrics`: for whoever runs the gateway."""
+
+from aiohttp import web
+from msgspec import Struct
+from prometheus_client import generate_latest
+
+from gateway.api.doorkeeper import require_all_sites
+from gateway.api.route import Call, Reply, route
+from storage import meta
+from storage.database import Transaction
+from storage.errors import StorageUnavailable
+from storage.tokens import Scope
+
+_METRICS_TYPE = "text/plain; version=0.0.4"
+
+
+class Health(Struct, frozen=True):
+    status: str = "ok"
+
+
+class Readiness(Struct, frozen=True):
+    ready: bool
+    reasons: tuple[str, ...] = ()
+
+
+@route("GET", "/healthz", "Whether the process lives")
+async def live(_: Call[None, None]) -> Health:
+    return Health()
+
+
+@route("GET", "/readyz", "Whether requests can be served, and why not", other_statuses=(503,))
+async def ready(call: Call[None, None]) -> Reply[Readiness]:
+    """Looks at the database every time; load balancers may ask once a second."""
+    reasons = [reason for check in call.context.readiness if (reason := check()) is not None]
+    try:
+        await call.context.database.read(_look)
+    except StorageUnavailable:
+        reasons.append("The database cannot be used; the log says what to do.")
+    if reasons:
+        return Reply(Readiness(False, tuple(reasons)), 503, {"Retry-After": "5"})
+    return Reply(Readiness(True))
+
+
+@route("GET", "/metrics", "Prometheus metrics", scope=Scope.READ, gives="text/plain")
+async def metrics(call: Call[None, None]) -> web.Response:
+    """Needs a token for all sites; GATEWAY_METRICS_PORT serves the same without one."""
+    require_all_sites(call.token)
+    return web.Response(body=generate_latest(call.context.registry), headers={"Content-Type": _METRICS_TYPE})
+
+
+async def _look(tx: Transaction) -> None:
+    await meta.get(tx, "master_key_fingerprint")
+
+
+ROUTES = (live, ready, metrics)

@@ -1,0 +1,83 @@
+"""What a message shows: the types that check it, and its JSON as `messages.content` stores it.
+
+Fields are the Notifications API's in our spelling. Limits are generous where browsers cut by themselves,
+because the size of the whole payload is what counts (gateway.payload).
+"""
+
+from typing import Annotated, Any, Final
+
+from msgspec import UNSET, Meta, Struct, UnsetType, json
+
+from gateway.webpush import MAX_TOPIC, MAX_TTL, Urgency
+from storage.messages import Message
+
+DEFAULT_TTL: Final = 3 * 24 * 3_600  # seconds; zero, the default of most libraries, loses who is offline
+
+# White space and control characters have no place in a URL; browsers would drop some of them in silence.
+_URL: Final = "^https?://[^\\s\\u0000-\\u0020\\u007f/][^\\s\\u0000-\\u0020\\u007f]*(?!\\n)$"
+Url = Annotated[str, Meta(max_length=2048, pattern=_URL, description="http or https.")]
+ClickUrl = Annotated[
+    str,
+    Meta(max_length=2048, pattern=_URL, description="Opened by a click; without it the site's start page."),
+]
+Tag = Annotated[
+    str,
+    Meta(min_length=1, max_length=128, description="Replaces one with the same tag; else the message's id."),
+]
+Topic = Annotated[
+    str,
+    Meta(
+        max_length=MAX_TOPIC,
+        pattern="^[A-Za-z0-9_-]+(?!\\n)$",
+        description="Replaces a waiting message of the same topic. Its length % 4 is never 1.",
+    ),
+]
+
+
+class Action(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A button. Without a URL of its own it opens the notification's."""
+
+    action: Annotated[str, Meta(min_length=1, max_length=64, description="Its name in click events.")]
+    title: Annotated[str, Meta(min_length=1, max_length=100)]
+    url: Url | UnsetType = UNSET
+    icon: Url | UnsetType = UNSET
+
+
+class Notification(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+    body: Annotated[str, Meta(max_length=3000)] | UnsetType = UNSET
+    url: ClickUrl | UnsetType = UNSET
+    icon: Url | UnsetType = UNSET
+    image: Url | UnsetType = UNSET
+    badge: Url | UnsetType = UNSET
+    tag: Tag | UnsetType = UNSET
+    actions: Annotated[tuple[Action, ...], Meta(max_length=2, description="Browsers show two.")] = ()
+    require_interaction: bool = False
+    silent: bool = False
+    data: Annotated[dict[str, Any], Meta(description="For the site's own scripts.")] = {}
+
+
+class Options(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How push services are to treat it (RFC 8030 section 5)."""
+
+    ttl: Annotated[int, Meta(ge=1, le=MAX_TTL, description="Seconds; 3 days when not given.")] = DEFAULT_TTL
+    urgency: Urgency = Urgency.NORMAL
+    topic: Topic | None = None
+
+
+class Content(Struct, frozen=True):
+    notification: Notification
+    options: Options
+
+
+_DECODER = json.Decoder(Content)
+_ENCODER = json.Encoder()
+
+
+def read_content(message: Message) -> Content:
+    """What `write_content` stored."""
+    return _DECODER.decode(message.content)
+
+
+def write_content(content: Content) -> str:
+    return _ENCODER.encode(content).decode()
