@@ -1,0 +1,179 @@
+"""What browsers report back: displayed, clicked, closed. A blast comes back as a wall of these.
+
+Many requests share one transaction: they are gathered for some 20 ms or up to 500 events, written at once,
+and answered after the commit. What waits is bounded: beyond that a browser is asked to come back, and keeps
+its events.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from gateway.clock import Clock
+from gateway.errors import FieldError, InvalidRequest, Unavailable
+from gateway.master_key import MasterKey
+from gateway.site_cache import SiteCache
+from gateway.tokens import EVENT_TOKENS, EventToken, EventTokenRefusal, EventTokenRefused, read_event_token
+from storage import events
+from storage.database import Database, Transaction
+from storage.errors import NotFound as NotStored
+from storage.events import Event, EventKind
+
+KINDS = ("displayed", "clicked", "closed")
+MAX_REPORTS = 50
+MAX_AGE = 48 * 3_600  # seconds: how long a worker keeps what it could not deliver
+MAX_TOKEN_AGE = 60 * 24 * 3_600_000
+
+_MAX_ACTION = 64
+_GATHER = 0.02
+_GROUP = 500
+_CAPACITY = 20_000  # events waiting: some 5 MB, and about a second of SQLite's work
+
+
+_REASONS = {
+    EventTokenRefusal.MALFORMED: "not one of ours",
+    EventTokenRefusal.FORGED: "not one of ours",
+    EventTokenRefusal.TOO_OLD: "too old",
+    EventTokenRefusal.FROM_THE_FUTURE: "from the future",
+}
+
+
+class EventReport(Struct, kw_only=True):
+    """One event, as the worker reports it. Lenient: what is odd in one must not cost the others."""
+
+    token: Annotated[str, Meta(description="From the push payload.")]
+    kind: Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
+    action: Annotated[str, Meta(description="The action button that was clicked.")] | None = None
+    age: Annotated[float, Meta(description="Seconds since it happened; more than 48 h count as 48 h.")] = 0
+
+
+class EventIngest:
+    """`run` must be running for `record` to return."""
+
+    def __init__(
+        self,
+        database: Database,
+        sites: SiteCache,
+        master_key: MasterKey,
+        clock: Clock,
+        *,
+        capacity: int = _CAPACITY,
+    ) -> None:
+        self._database = database
+        self._sites = sites
+        self._master_key = master_key
+        self._clock = clock
+        self._capacity = capacity
+        self._waiting: deque[tuple[Sequence[Event], asyncio.Future[None]]] = deque()
+        self._size = 0
+        self._wake = asyncio.Event()
+        self._closing = False
+
+    async def genuine(self, reports: Sequence[EventReport]) -> Sequence[Event]:
+        """The events whose tokens are ours. The rest is ignored: one bad event must not cost the others.
+
+        InvalidRequest when none is genuine, so that a worker drops what will never count.
+        """
+        now = self._clock.now()
+        found, errors = [], []
+        for place, report in enumerate(reports):
+            if report.kind not in KINDS:
+                errors.append(FieldError(f"[{place}].kind", f"A kind is one of {', '.join(KINDS)}."))
+                continue
+            try:
+                token = read_event_token(report.token, self._key_of, now, MAX_TOKEN_AGE)
+                await self._sites.get(token.site_id)
+            except EventTokenRefused as exc:
+                errors.append(FieldError(f"[{place}].token", f"The token is {_REASONS[exc.reason]}."))
+            except NotStored:
+                errors.append(FieldError(f"[{place}].token", "The token's site no longer exists."))
+            else:
+                found.append(_event(token, report, now))
+        if not found:
+            raise InvalidRequest("No event of this request can be counted; do not repeat it.", errors)
+        return found
+
+    async def record(self, reported: Sequence[Event]) -> None:
+        """Count each event that was not counted before. Returns after the commit.
+
+        Unavailable, or whatever the database raised: nothing was counted.
+        """
+        if self._closing or self._size + len(reported) > self._capacity:
+            raise Unavailable("Too many events are waiting.", retry_after=10)
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append((reported, answer))
+        self._size += len(reported)
+        self._wake.set()
+        await answer
+
+    async def run(self) -> None:
+        """Write what was gathered, group by group, until `close` and nothing waits."""
+        try:
+            while self._waiting or not self._closing:
+                await self._wake.wait()
+                if self._size < _GROUP and not self._closing:
+                    await asyncio.sleep(_GATHER)
+                group, answers = self._take()
+                if group:
+                    await self._write(group, answers)
+                if not self._waiting and not self._closing:
+                    self._wake.clear()
+        finally:  # cancelled: nobody may wait for ever
+            self._closing = True
+            _fail((answer for _, answer in self._waiting), Unavailable("The gateway is stopping."))
+
+    def close(self) -> None:
+        """Take no more; `run` returns when all that was taken is written."""
+        self._closing = True
+        self._wake.set()
+
+    def _take(self) -> tuple[list[Event], list[asyncio.Future[None]]]:
+        group: list[Event] = []
+        answers = []
+        while self._waiting and len(group) + len(self._waiting[0][0]) <= _GROUP:
+            reported, answer = self._waiting.popleft()
+            group.extend(reported)
+            answers.append(answer)
+        self._size -= len(group)
+        return group, answers
+
+    async def _write(self, group: Sequence[Event], answers: Collection[asyncio.Future[None]]) -> None:
+        async def body(tx: Transaction) -> None:
+            await events.record(tx, group)
+
+        try:
+            await self._database.write(body)
+        except Exception as exc:  # whatever it is, it is the answer of those who wait, and they are told
+            _fail(answers, exc)
+        else:
+            for answer in answers:
+                if not answer.done():
+                    answer.set_result(None)
+
+    def _key_of(self, site_id: int) -> bytes:
+        return self._master_key.derive(EVENT_TOKENS, site_id)
+
+
+def _fail(answers: Iterable[asyncio.Future[None]], exc: Exception) -> None:
+    for answer in answers:
+        if not answer.done():  # done already: the caller hung up
+            answer.set_exception(exc)
+
+
+def _event(token: EventToken, report: EventReport, now: int) -> Event:
+    at = now - int(min(max(report.age, 0), MAX_AGE) * 1_000)
+    action = report.action
+    if action is not None and (len(action) > _MAX_ACTION or not action.isprintable()):
+        action = None
+    return Event(
+        site_id=token.site_id,
+        message_id=token.message_id,
+        subscription_id=token.subscription_id,
+        variant=token.variant,
+        kind=EventKind(report.kind),
+        action=action,
+        at=max(at, token.issued_at),  # nothing is displayed before it is sent
+    )
