@@ -1,7 +1,7 @@
 """Whom a message addresses, as it is stored, and the one function that judges each of them once.
 
-`messages.audience_spec` holds the JSON of an `AudienceSpec`. The API turns what an admin wrote (ids with their
-prefixes) into one; the scheduler reads it when the message starts; the sender reads the recipients' data.
+`messages.audience_spec` holds the JSON of an `AudienceSpec`. The API turns what an admin wrote (ids with
+their prefixes) into one; the scheduler reads it when the message starts; the sender reads recipients' data.
 """
 
 from collections.abc import Mapping
@@ -63,11 +63,8 @@ def write_audience(spec: AudienceSpec) -> str:
     return _ENCODER.encode(spec).decode()
 
 
-class Candidate(NamedTuple):
-    """A subscription as it was when its step of the audience was read."""
-
-    subscription_id: int
-    provider: str
+# A subscription as it was when its step of the audience was read: id, provider. The driver's own row.
+Candidate = tuple[int, str]
 
 
 class Plan(NamedTuple):

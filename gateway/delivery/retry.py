@@ -30,7 +30,7 @@ class RetryPolicy:
     ) -> int | None:
         """When to try again after `attempt` failed; None when that would be at or past the deadline.
 
-        Never before what the push service asked for in Retry-After (RFC 9110 section 10.2.3; 0 when it did not).
+        Never before what the push service asked for in Retry-After (RFC 9110 section 10.2.3; 0: it did not).
         """
         due_at = now + max(retry_after, self.back_off(attempt, random))
         return due_at if due_at < deadline else None
@@ -43,5 +43,5 @@ def deadline(first_attempt_at: int, ttl: int, expires_at: int | None) -> int:
 
 
 def remaining_ttl(deadline_at: int, now: int) -> int:
-    """The TTL header of a push sent now, in seconds: what is left, rounded up; at least 1 (0 is refused by Apple)."""
+    """The TTL of a push sent now, in seconds: what is left, rounded up; at least 1, as Apple refuses 0."""
     return max(1, -((now - deadline_at) // SECOND))

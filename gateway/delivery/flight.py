@@ -1,0 +1,46 @@
+"""One claimed batch on its way: whom it still has to be sent to, and how many answers are awaited."""
+
+from dataclasses import dataclass, field
+
+from gateway.delivery.outgoing import Outgoing
+from gateway.delivery.retry import deadline, remaining_ttl
+from gateway.webpush import ApplicationServerKey
+from storage.batches import Batch
+
+# The columns of storage.subscriptions.MemberRow as the driver returns them: id, state, endpoint, p256dh,
+# auth, key id, expires_at, accepted_at, external id. By position: half a million of these a minute are read.
+Member = tuple[int, str, str, bytes, bytes, int, int | None, int | None, str | None]
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """Lives from the claim until its last outcome is recorded. Changed by the event loop's thread only.
+
+    `started_at` is when its members were read. TTL counts from the first attempt: for attempt 1 that is
+    `started_at`; a retry batch carries its members' first attempt as its own `created_at`.
+    """
+
+    batch: Batch
+    outgoing: Outgoing
+    contact: str  # of the site: the `sub` of its VAPID tokens
+    event_key: bytes  # of the site: makes event tokens
+    keys: dict[int, ApplicationServerKey]  # of the members, by key id
+    waiting: list[Member]  # not sent yet; taken from the end
+    started_at: int
+    in_flight: int = 0
+    lost: bool = False  # somebody else may have the lease: record what comes, finish nothing
+    ended: bool = False  # the last outcome is known
+    header_lines: dict[tuple[int, str], list[str]] = field(default_factory=dict)  # by (key id, origin)
+    first_attempt_at: int = field(init=False)
+    deadline: int = field(init=False)
+    ttl: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first_attempt_at = self.started_at if self.batch.attempt == 1 else self.batch.created_at
+        self.deadline = deadline(self.first_attempt_at, self.outgoing.ttl, self.outgoing.expires_at)
+        self.ttl = remaining_ttl(self.deadline, self.started_at)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to send or to wait for."""
+        return not self.waiting and self.in_flight == 0

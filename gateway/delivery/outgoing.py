@@ -1,0 +1,81 @@
+"""Messages made ready for sending: parsed and encoded once, then rendered for each recipient."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gateway.audience import read_audience
+from gateway.content import read_content
+from gateway.payload import PayloadTemplate
+from storage.messages import Message
+
+# The content of a message that has started never changes. With data for 10,000 recipients it is megabytes.
+MOST = 64
+
+
+class NotARecipient(Exception):
+    """A visitor was addressed by an external id and identifies as somebody else since: not their message."""
+
+    def __init__(self) -> None:
+        super().__init__("the visitor is not identified as one of the recipients any more")
+
+
+class Outgoing:
+    """What a sender needs of one message."""
+
+    __slots__ = ("_data_of", "_template", "expires_at", "topic", "ttl", "urgency")
+
+    def __init__(self, message: Message, public_url: str) -> None:
+        content = read_content(message)
+        self._template = PayloadTemplate(message.id, content.notification, public_url)
+        self._data_of = _named(message)
+        self.urgency = content.options.urgency
+        self.topic = content.options.topic
+        self.ttl = message.ttl
+        self.expires_at = message.expires_at
+
+    def render(self, event_token: str, external_id: str | None) -> bytes:
+        """The plaintext for one recipient. Raises NotARecipient."""
+        if self._data_of is None:
+            return self._template.render(event_token)
+        data = self._data_of.get(external_id)
+        if data is None:
+            raise NotARecipient
+        return self._template.render(event_token, data)
+
+
+def _named(message: Message) -> Mapping[str | None, Mapping[str, Any]] | None:
+    """Data by external id; None when the message addresses nobody by external id."""
+    audience = read_audience(message.audience_spec)
+    names = audience.named_external_ids
+    if names is None:
+        return None
+    data_of = audience.data_of
+    return {name: data_of.get(name, {}) for name in names}
+
+
+class OutgoingCache:
+    """The messages of late, by id; the longest unused is forgotten first."""
+
+    def __init__(self, public_url: str) -> None:
+        self._public_url = public_url
+        self._kept: dict[int, Outgoing] = {}
+
+    def missing(self, ids: Iterable[int]) -> Sequence[int]:
+        """Those that have to be read."""
+        return sorted({id for id in ids if id not in self._kept})
+
+    def add(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self._kept[message.id] = Outgoing(message, self._public_url)
+
+    def get(self, id: int) -> Outgoing | None:
+        """None when it was not added, or long ago."""
+        outgoing = self._kept.pop(id, None)
+        if outgoing is not None:
+            self._kept[id] = outgoing
+        return outgoing
+
+    def trim(self) -> None:
+        """Forget what is beyond MOST. Not in `add`: one page of batches may belong to more messages."""
+        while len(self._kept) > MOST:
+            del self._kept[next(iter(self._kept))]

@@ -1,0 +1,136 @@
+"""From claimed batches to flights: reads their members and decides who of them is still to be sent to."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from gateway.context import Context
+from gateway.delivery.flight import Flight, Member
+from gateway.delivery.key_ring import KeyRing
+from gateway.delivery.outgoing import OutgoingCache
+from gateway.delivery.recorder import Recorder
+from gateway.tokens import EVENT_TOKENS
+from storage import deliveries, keys, messages, sites, subscriptions
+from storage.batches import MAX_MEMBERS, Batch, unpack
+from storage.database import Transaction
+from storage.deliveries import Outcome, SkipReason
+from storage.keys import ApplicationServerKey, KeyState
+from storage.messages import Message
+from storage.sites import Site
+from storage.subscriptions import SubscriptionState
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one snapshot says about several batches. Sites and messages that were deleted are absent."""
+
+    sites: Mapping[int, Site]
+    messages: Mapping[int, Message]
+    keys: Mapping[int, ApplicationServerKey]
+    due: Mapping[int, Sequence[int]]  # by batch: the members still to be sent at its attempt
+    members: Mapping[int, Sequence[Member]]  # by batch
+
+
+class Reader:
+    """Reads claimed batches. Members who cannot be sent to any more are settled at once."""
+
+    def __init__(self, context: Context, recorder: Recorder) -> None:
+        self._database = context.database
+        self._clock = context.clock
+        self._master_key = context.master_key
+        self._key_ring = KeyRing(context.master_key)
+        self._outgoing = OutgoingCache(context.settings.public_url)
+        self._recorder = recorder
+
+    async def open(self, claimed: Sequence[Batch]) -> list[Flight]:
+        """A flight for each batch. The batches of a site that was deleted get none: they go with the site."""
+        flights: list[Flight] = []
+        for batches in _pages(claimed):
+            unread = self._outgoing.missing(batch.message_id for batch in batches)
+            page = await self._database.read(lambda tx, b=batches, u=unread: _read(tx, b, u))  # type: ignore[misc]
+            self._outgoing.add(page.messages.values())
+            now = self._clock.now()
+            flights += filter(None, [self._flight(batch, page, now) for batch in batches])
+            self._outgoing.trim()
+        return flights
+
+    def _flight(self, batch: Batch, page: Page, now: int) -> Flight | None:
+        outgoing, site = self._outgoing.get(batch.message_id), page.sites.get(batch.site_id)
+        if outgoing is None or site is None:
+            return None
+        usable = {id: key for id, key in page.keys.items() if key.state is not KeyState.RETIRED}
+        sendable, unsendable = [], []
+        for member in page.members[batch.id]:
+            reason = skip_reason(member, usable, now)
+            if reason is None:
+                sendable.append(member)
+            else:
+                unsendable.append((member[0], reason))
+        missing = set(page.due[batch.id]).difference(member[0] for member in page.members[batch.id])
+        unsendable += [(subscription_id, SkipReason.DELETED) for subscription_id in missing]
+        flight = Flight(
+            batch=batch,
+            outgoing=outgoing,
+            contact=site.contact,
+            event_key=self._master_key.derive(EVENT_TOKENS, batch.site_id),
+            keys={member[5]: self._key_ring.get(usable[member[5]]) for member in sendable},
+            waiting=sendable,
+            started_at=now,
+        )
+        for subscription_id, reason in unsendable:
+            self._recorder.settle(flight, subscription_id, Outcome.SKIPPED, reason)
+        return flight
+
+
+_SKIPPED_STATES = {
+    SubscriptionState.GONE: SkipReason.GONE,
+    SubscriptionState.UNSUBSCRIBED: SkipReason.UNSUBSCRIBED,
+    SubscriptionState.EXPIRED: SkipReason.EXPIRED,
+    SubscriptionState.ERASED: SkipReason.ERASED,
+}
+
+
+def skip_reason(member: Member, usable_keys: Mapping[int, object], now: int) -> SkipReason | None:
+    """Why a member of a frozen audience is not sent to after all; None when it is. Pure."""
+    _, state, _, _, _, key_id, expires_at, _, _ = member
+    if state != SubscriptionState.ACTIVE:
+        return _SKIPPED_STATES[SubscriptionState(state)]
+    if expires_at is not None and expires_at <= now:
+        return SkipReason.EXPIRED
+    if key_id not in usable_keys:
+        return SkipReason.KEY_RETIRED
+    return None
+
+
+def _pages(claimed: Sequence[Batch]) -> Iterator[list[Batch]]:
+    """Together as many batches as one snapshot should read: a full one, or many small ones."""
+    page: list[Batch] = []
+    for batch in claimed:
+        if page and sum(each.size for each in page) + batch.size > MAX_MEMBERS:
+            yield page
+            page = []
+        page.append(batch)
+    if page:
+        yield page
+
+
+async def _read(tx: Transaction, batches: Sequence[Batch], unknown_messages: Sequence[int]) -> Page:
+    due: dict[int, Sequence[int]] = {}
+    members: dict[int, Sequence[Member]] = {}
+    for batch in batches:
+        ids = unpack(batch.members)
+        if batch.attempt > 1 or batch.leases > 1:  # otherwise nobody can have sent any of it
+            open_ids = await deliveries.at_attempt(tx, batch.site_id, batch.message_id, ids, batch.attempt)
+            ids = ids if open_ids is None else [id for id in ids if id in open_ids]
+        due[batch.id] = ids
+        rows = await subscriptions.members(tx, batch.site_id, ids)
+        members[batch.id] = cast(Sequence[Member], rows)
+    key_ids = {member[5] for rows in members.values() for member in rows}
+    site_ids = {batch.site_id for batch in batches}
+    return Page(
+        sites={site.id: site for site in await sites.page(tx, limit=len(site_ids), only=site_ids)},
+        messages=await messages.by_ids(tx, unknown_messages) if unknown_messages else {},
+        keys={key.id: key for key in await keys.by_ids(tx, list(key_ids))},
+        due=due,
+        members=members,
+    )

@@ -1,0 +1,193 @@
+"""Writes down what became of pushes: many outcomes in a transaction, each once however often it is tried."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+
+from gateway.clock import Clock
+from gateway.delivery.flight import Flight, Member
+from gateway.delivery.retry import RetryPolicy
+from gateway.delivery.unrecorded import Retry, Unrecorded
+from gateway.logs import Log
+from gateway.metrics import Metrics
+from gateway.webpush import Verdict
+from storage import batches, deliveries, subscriptions
+from storage.batches import MAX_MEMBERS, Batch, pack
+from storage.database import Database, Transaction
+from storage.deliveries import Outcome
+from storage.errors import StorageUnavailable
+from storage.ids import IdSource
+
+log = Log(__name__)
+
+FLUSH_AT = 500  # results; what makes a transaction's fixed cost negligible
+FLUSH_AFTER = 0.25  # seconds that a result may wait for company
+FULL = 4 * FLUSH_AT  # nothing more is sent while so many results are not recorded
+TRY_AGAIN_AFTER = 0.5  # seconds between attempts to reach a database that is gone
+
+
+class Recorder:
+    """Results go in by callback, `run` flushes them. While a flush fails `blocked` is true: send nothing.
+
+    What was not flushed is kept and tried again, in order, until the database takes it. A result counts once:
+    storage compares and sets each row, and retries are written only for rows that this very flush changed.
+    `on_flushed` is called with the flights that have ended, and whenever `blocked` may have become false.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        ids: IdSource,
+        owner: str,
+        metrics: Metrics,
+        policy: RetryPolicy,
+        random: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._owner = owner
+        self._metrics = metrics
+        self._policy = policy
+        self._random = random
+        self._gathering = self._new()
+        self._flushing: Unrecorded | None = None
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._failed = False
+        self._lock = asyncio.Lock()
+        self.on_flushed: Callable[[Sequence[Flight]], object] = len
+
+    @property
+    def unrecorded(self) -> int:
+        """Results that a kill would lose: bounded by FULL plus what is in flight."""
+        return len(self._gathering.results) + (len(self._flushing.results) if self._flushing else 0)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether sending has to wait for the database."""
+        return self._failed or self.unrecorded >= FULL
+
+    def answered(self, flight: Flight, member: Member, verdict: Verdict) -> None:
+        self._gathering.answered(flight, member, verdict, self._clock.now())
+        self._hurry()
+
+    def settle(
+        self, flight: Flight, subscription_id: int, outcome: Outcome, reason: str | None = None
+    ) -> None:
+        """Record an outcome that no push service had a part in."""
+        self._gathering.settle(flight, subscription_id, outcome, self._clock.now(), reason)
+        self._hurry()
+
+    def finish(self, flight: Flight) -> None:
+        """All results of the flight are in: its batch ends in the transaction that records the last."""
+        self._gathering.finished.append(flight)
+        self._hurry()
+
+    async def run(self) -> None:
+        """Flush whenever enough has come together or has waited long enough. Runs until cancelled."""
+        while True:
+            await self._due.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Record everything gathered so far, however long that takes."""
+        async with self._lock:
+            while self._gathering:
+                self._flushing, self._gathering = self._gathering, self._new()
+                self._rest()
+                await self._write(self._flushing)
+                finished, self._flushing = self._flushing.finished, None
+                self._failed = False
+                self.on_flushed(finished)
+
+    async def _write(self, unrecorded: Unrecorded) -> None:
+        # Ids are drawn here: the body may run in another thread, and more than once.
+        parts = sum(-(-len(retry.subscription_ids) // MAX_MEMBERS) for retry in unrecorded.retries.values())
+        batch_ids = [self._ids.next() for _ in range(parts)]
+        now = self._clock.now()
+        while True:
+            try:
+                await self._database.write(lambda tx: _record(tx, unrecorded, batch_ids, self._owner, now))
+            except StorageUnavailable as exc:
+                if not self._failed:
+                    log.error(
+                        "storage.unavailable", hint=exc.hint, unrecorded=self.unrecorded, sending="stopped"
+                    )
+                self._failed = True
+                self._metrics.failed_flushes.inc()
+                await asyncio.sleep(TRY_AGAIN_AFTER)
+            else:
+                if self._failed:
+                    log.info("storage.back", recorded=len(unrecorded.results))
+                self._metrics.count_results(unrecorded.results)
+                return
+
+    def _new(self) -> Unrecorded:
+        return Unrecorded(self._policy, self._random)
+
+    def _hurry(self) -> None:
+        if len(self._gathering.results) >= FLUSH_AT:
+            self._due.set()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self._due.set)
+
+    def _rest(self) -> None:
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+async def _record(
+    tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[int], owner: str, now: int
+) -> None:
+    """The one transaction. Always in the same order, so that two senders cannot deadlock on PostgreSQL."""
+    changed = await deliveries.record(tx, unrecorded.results)
+    again = _retry_batches(unrecorded.retries.values(), changed, batch_ids)
+    if again:
+        await batches.add_many(tx, again)
+    if unrecorded.finished:
+        await batches.finish_many(tx, sorted(flight.batch.id for flight in unrecorded.finished), owner)
+    for site_id, ids in _by_site(unrecorded.accepted):
+        await subscriptions.accepted(tx, site_id, ids, now)
+    for site_id, ids in _by_site(unrecorded.gone):
+        await subscriptions.gone(tx, site_id, ids, now)
+
+
+def _retry_batches(
+    retries: Iterable[Retry], changed: set[tuple[int, int]], batch_ids: Sequence[int]
+) -> list[Batch]:
+    fresh_ids = iter(batch_ids)
+    made = []
+    for retry in retries:
+        failed = retry.batch
+        distinct = dict.fromkeys(retry.subscription_ids)  # a batch that was claimed twice may answer twice
+        members = [id for id in distinct if (failed.message_id, id) in changed]
+        for start in range(0, len(members), MAX_MEMBERS):
+            part = members[start : start + MAX_MEMBERS]
+            made.append(
+                Batch(
+                    id=next(fresh_ids),
+                    site_id=failed.site_id,
+                    message_id=failed.message_id,
+                    provider=failed.provider,
+                    members=pack(part),
+                    size=len(part),
+                    due_at=retry.due_at,
+                    attempt=failed.attempt + 1,
+                    stage=failed.stage,
+                    variant=failed.variant,
+                    lane=failed.lane,
+                    created_at=retry.first_attempt_at,
+                )
+            )
+    return made
+
+
+def _by_site(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, list[int]]]:
+    return [
+        (site_id, [id for _, id in group]) for site_id, group in groupby(sorted(set(pairs)), itemgetter(0))
+    ]

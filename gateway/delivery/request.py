@@ -1,0 +1,71 @@
+"""One push, made: rendered, encrypted and addressed. The most expensive function of the gateway."""
+
+from typing import NamedTuple
+
+from gateway.delivery.flight import Flight, Member
+from gateway.delivery.outgoing import NotARecipient
+from gateway.logs import Log, redact_endpoint
+from gateway.tokens import issue_event_token
+from gateway.webpush import (
+    InvalidEndpoint,
+    Origin,
+    PayloadTooLarge,
+    PushHosts,
+    PushRequest,
+    RequestHeaders,
+    encrypt,
+)
+from storage.deliveries import Outcome
+
+log = Log(__name__)
+
+
+class NotSent(NamedTuple):
+    """Why a push could not even be made: the outcome of its delivery."""
+
+    outcome: Outcome
+    reason: str
+
+
+class RequestMaker:
+    """Makes the requests of one sender process."""
+
+    def __init__(self, hosts: PushHosts, headers: RequestHeaders) -> None:
+        self._hosts = hosts
+        self._headers = headers
+
+    def make(self, flight: Flight, member: Member) -> PushRequest | NotSent:
+        """The request to one member of a flight. Its `context` is `(flight, member)`."""
+        subscription_id, _, endpoint, p256dh, auth, key_id, _, _, external_id = member
+        batch = flight.batch
+        try:
+            origin = self._hosts.origin(endpoint)
+            lines = flight.header_lines.get((key_id, origin.text)) or self._lines(flight, key_id, origin)
+            token = issue_event_token(
+                flight.event_key, batch.site_id, batch.message_id, subscription_id, 0, flight.started_at
+            )
+            body = encrypt(flight.outgoing.render(token, external_id), p256dh, auth)
+        except InvalidEndpoint as exc:  # the operator has taken the host off the list since
+            return NotSent(Outcome.REJECTED, str(exc))
+        except PayloadTooLarge as exc:
+            return NotSent(Outcome.TOO_LARGE, str(exc))
+        except NotARecipient as exc:
+            return NotSent(Outcome.RENDER_FAILED, str(exc))
+        except Exception as exc:  # one recipient's data must not stop the others, nor be lost in silence
+            log.error(
+                "push.render_failed",
+                message_id=batch.message_id,
+                subscription_id=subscription_id,
+                endpoint=redact_endpoint(endpoint),
+                cause=exc,
+            )
+            return NotSent(Outcome.RENDER_FAILED, type(exc).__name__)
+        return PushRequest(endpoint, origin, lines, body, (flight, member))
+
+    def _lines(self, flight: Flight, key_id: int, origin: Origin) -> list[str]:
+        outgoing = flight.outgoing
+        lines = self._headers.get(
+            flight.keys[key_id], flight.contact, origin, flight.ttl, outgoing.urgency, outgoing.topic
+        )
+        flight.header_lines[key_id, origin.text] = lines
+        return lines

@@ -1,0 +1,155 @@
+"""A sender: takes a free slot, then claims a batch, and sees each member through to a recorded outcome."""
+
+import asyncio
+import random as chance
+from collections.abc import Callable, Sequence
+
+from gateway.context import Context
+from gateway.delivery.keeper import Keeper
+from gateway.delivery.pump import Pump, SenderLimits
+from gateway.delivery.reader import Reader
+from gateway.delivery.recorder import Recorder
+from gateway.delivery.request import RequestMaker
+from gateway.delivery.retry import RetryPolicy
+from gateway.logs import Log
+from gateway.metrics import Metrics
+from gateway.webpush import RequestHeaders, Transport
+from storage import batches
+from storage.batches import BULK, MAX_MEMBERS, TRANSACTIONAL, Batch
+from storage.database import Transaction
+from storage.errors import StorageUnavailable
+
+log = Log(__name__)
+
+MOST_BATCHES = 32  # in one claim: many small messages would otherwise cost a transaction each
+
+
+async def run_sender(
+    context: Context,
+    transport: Transport,
+    stop: asyncio.Event,
+    *,
+    owner: str,
+    metrics: Metrics | None = None,
+    limits: SenderLimits | None = None,
+    policy: RetryPolicy | None = None,
+    random: Callable[[], float] = chance.random,
+) -> None:
+    """Send until `stop` is set; then finish what is in flight, record it, release the leases and return.
+
+    `owner` is unique to this process' life (a restarted one has another). `transport` is closed in the end.
+    Raises an ExceptionGroup when any part dies: the process should end then, loudly, and be started again.
+    Cancelling it is a crash: nothing is recorded or released, as after kill -9.
+    """
+    sender = Sender(
+        context,
+        transport,
+        owner,
+        metrics or Metrics(),
+        limits or SenderLimits(),
+        policy or RetryPolicy(),
+        random,
+    )
+    await sender.run(stop)
+
+
+class Sender:
+    """The parts of one sender process, and how they start and stop."""
+
+    def __init__(
+        self,
+        context: Context,
+        transport: Transport,
+        owner: str,
+        metrics: Metrics,
+        limits: SenderLimits,
+        policy: RetryPolicy,
+        random: Callable[[], float],
+    ) -> None:
+        self._database = context.database
+        self._clock = context.clock
+        self._owner = owner
+        self._limits = limits
+        self._transport = transport
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.recorder = Recorder(context.database, context.clock, context.ids, owner, metrics, policy, random)
+        self.pump = Pump(
+            transport,
+            RequestMaker(context.push_hosts, RequestHeaders(context.clock.now)),
+            self.recorder,
+            context.clock,
+            limits,
+            self._fail,
+        )
+        self._reader = Reader(context, self.recorder)
+        self._keeper = Keeper(context.database, context.clock, owner, self.pump, limits)
+        metrics.in_flight.set_function(lambda: self.pump.in_flight)
+        metrics.unrecorded.set_function(lambda: self.recorder.unrecorded)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            claiming = [
+                tasks.create_task(self._claim(TRANSACTIONAL), name="sender-claim-transactional"),
+                tasks.create_task(self._claim(BULK), name="sender-claim-bulk"),
+            ]
+            side = [
+                tasks.create_task(self.recorder.run(), name="sender-recorder"),
+                tasks.create_task(self._keeper.keep_leases(), name="sender-leases"),
+                tasks.create_task(self._keeper.watch_messages(), name="sender-messages"),
+                tasks.create_task(self._watch_failure(), name="sender-pump"),
+            ]
+            await stop.wait()
+            for task in claiming:
+                task.cancel()
+            await self._stop()
+            for task in side:
+                task.cancel()
+
+    async def _claim(self, lane: int) -> None:
+        """Whenever the lane has room: claim as many batches as fit, or wait for work."""
+        size = MAX_MEMBERS
+        while True:
+            await self.pump.wait_for_room(lane)
+            try:
+                limit = max(1, min(MOST_BATCHES, self.pump.room(lane) // size))
+                claimed = await self._claim_batches(lane, limit)
+                for flight in await self._reader.open(claimed):
+                    self.pump.add(flight)
+            except StorageUnavailable as exc:
+                log.warning("storage.unavailable", hint=exc.hint)
+                await asyncio.sleep(self._limits.poll)
+                continue
+            if claimed:
+                size = max(1, sum(batch.size for batch in claimed) // len(claimed))
+            else:
+                size = MAX_MEMBERS
+                await self._database.wait_for_work(self._limits.poll)
+
+    async def _claim_batches(self, lane: int, limit: int) -> Sequence[Batch]:
+        lease_ms = round(self._limits.lease * 1_000)
+        now = self._clock.now()
+
+        async def body(tx: Transaction) -> Sequence[Batch]:
+            return await batches.claim(tx, self._owner, now, lease_ms, limit, (lane,))
+
+        return await self._database.write(body)
+
+    async def _stop(self) -> None:
+        """Send nothing more, wait for answers a while, write everything down, give the leases back."""
+        self.pump.stop()
+        await self._transport.drain(self._limits.stop_within)
+        self._transport.close()  # replies to what is left with an error: another attempt for whoever is next
+        try:
+            async with asyncio.timeout(self._limits.stop_within):
+                await self.recorder.flush()
+                await self._database.write(lambda tx: batches.release_owner(tx, self._owner))
+        except (TimeoutError, StorageUnavailable) as exc:
+            log.error("sender.stopped_unrecorded", results=self.recorder.unrecorded, cause=exc)
+
+    def _fail(self, exc: Exception) -> None:
+        """A mistake of ours in a callback: nobody awaits those, so the process ends through here."""
+        if not self._failure.done():
+            self._failure.set_exception(exc)
+
+    async def _watch_failure(self) -> None:
+        await self._failure

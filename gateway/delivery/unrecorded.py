@@ -1,0 +1,122 @@
+"""What became of pushes since the last flush, gathered until one transaction records it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.delivery.flight import Flight, Member
+from gateway.delivery.retry import SECOND, RetryPolicy
+from gateway.webpush import Answer, Verdict
+from storage.batches import Batch
+from storage.deliveries import Outcome, Result
+
+# `accepted_at` tells healthy subscriptions from dead ones: writing it for each push would double the writes.
+ACCEPTED_AGAIN_AFTER = 7 * 86_400 * SECOND
+
+# First attempts closer together than this part of the TTL count as simultaneous, so that retries of several
+# batches of a message can share one: a long outage would otherwise end in a million batches of one member.
+SIMULTANEOUS = 20
+
+OUTCOMES = {
+    Answer.ACCEPTED: Outcome.ACCEPTED,
+    Answer.GONE: Outcome.GONE,
+    Answer.UNAUTHORIZED: Outcome.UNAUTHORIZED,
+    Answer.TOO_LARGE: Outcome.TOO_LARGE,
+    Answer.REJECTED: Outcome.REJECTED,
+}
+
+
+@dataclass(slots=True)
+class Retry:
+    """Members of one message, provider and attempt that are due again at the same time."""
+
+    batch: Batch  # the failed one
+    due_at: int | None  # None: their time is over
+    first_attempt_at: int
+    subscription_ids: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Unrecorded:
+    """The contents of one flush, in the order in which things happened. `finished` holds batch ids."""
+
+    policy: RetryPolicy
+    random: Callable[[], float]
+    results: list[Result] = field(default_factory=list)
+    retries: dict[tuple[int, str, int, int, int], Retry] = field(default_factory=dict)
+    gone: list[tuple[int, int]] = field(default_factory=list)  # (site id, subscription id)
+    accepted: list[tuple[int, int]] = field(default_factory=list)
+    finished: list[Flight] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.results or self.finished)
+
+    def settle(
+        self, flight: Flight, subscription_id: int, outcome: Outcome, at: int, reason: str | None = None
+    ) -> None:
+        """An outcome that no push service had a part in."""
+        self._add(flight.batch, subscription_id, outcome, reason, None, at)
+
+    def answered(self, flight: Flight, member: Member, verdict: Verdict, at: int) -> None:
+        """An answer becomes an outcome, or another attempt as long as there is time for one."""
+        batch = flight.batch
+        subscription_id, _, _, _, _, _, _, accepted_at, _ = member
+        answer, status = verdict.answer, verdict.status or None
+        outcome = OUTCOMES.get(answer)
+        if outcome is Outcome.ACCEPTED:
+            if accepted_at is None or accepted_at < at - ACCEPTED_AGAIN_AFTER:
+                self.accepted.append((batch.site_id, subscription_id))
+            self._add(batch, subscription_id, outcome, None, status, at)
+            return
+        if outcome is Outcome.GONE:
+            self.gone.append((batch.site_id, subscription_id))
+        elif outcome is None:
+            retry = self._retry(flight, verdict.retry_after_ms or 0, at)
+            if retry.due_at is None:
+                outcome = Outcome.EXPIRED
+            else:
+                retry.subscription_ids.append(subscription_id)
+        self._add(batch, subscription_id, outcome, verdict.reason or None, status, at)
+
+    def _retry(self, flight: Flight, retry_after: int, at: int) -> Retry:
+        """One wait for all that failed together: they make few batches, and jitter spreads the batches."""
+        batch = flight.batch
+        simultaneous = max(1, flight.outgoing.ttl * SECOND // SIMULTANEOUS)
+        key = (
+            batch.message_id,
+            batch.provider,
+            batch.attempt,
+            -(-retry_after // SECOND),
+            flight.first_attempt_at // simultaneous,
+        )
+        retry = self.retries.get(key)
+        if retry is None:
+            due_at = self.policy.next_attempt_at(
+                at, batch.attempt, key[3] * SECOND, flight.deadline, self.random
+            )
+            retry = self.retries[key] = Retry(batch, due_at, flight.first_attempt_at)
+        retry.first_attempt_at = min(retry.first_attempt_at, flight.first_attempt_at)
+        return retry
+
+    def _add(
+        self,
+        batch: Batch,
+        subscription_id: int,
+        outcome: Outcome | None,
+        reason: str | None,
+        code: int | None,
+        at: int,
+    ) -> None:
+        self.results.append(
+            Result(
+                batch.site_id,
+                batch.message_id,
+                subscription_id,
+                batch.provider,
+                batch.attempt,
+                batch.variant,
+                outcome,
+                reason,
+                code,
+                at,
+            )
+        )

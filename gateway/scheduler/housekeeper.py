@@ -1,0 +1,38 @@
+"""What is tidied up once a minute, in small transactions that block nobody."""
+
+from gateway.context import Context
+from gateway.logs import Log
+from storage import messages, sites, subscriptions
+from storage.database import Body
+
+log = Log(__name__)
+
+IDEMPOTENCY_KEPT = 24 * 3_600_000  # milliseconds
+ROWS = 1_000  # in one transaction
+
+
+class Housekeeper:
+    def __init__(self, context: Context) -> None:
+        self._database = context.database
+        self._clock = context.clock
+
+    async def step(self) -> bool:
+        """Everything that there is to tidy up now; whether there was anything."""
+        now = self._clock.now()
+        removed = {
+            "subscriptions_expired": await self._all(lambda tx: subscriptions.expire_due(tx, now, ROWS)),
+            "idempotency_keys_forgotten": await self._all(
+                lambda tx: messages.forget_idempotent(tx, now - IDEMPOTENCY_KEPT, ROWS)
+            ),
+            "rows_of_deleted_sites_purged": await self._all(lambda tx: sites.purge_step(tx, ROWS)),
+        }
+        if any(removed.values()):
+            log.info("housekeeping.done", removed=removed)
+        return any(removed.values())
+
+    async def _all(self, remove_some: Body[int]) -> int:
+        """Repeat a step until it finds nothing more; how many rows it found."""
+        total = 0
+        while count := await self._database.write(remove_some):
+            total += count
+        return total
