@@ -57,7 +57,7 @@ class Notification(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     data: Annotated[dict[str, Any], Meta(description="For the site's own scripts.")] = {}
 
 
-class Options(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """How push services are to treat it (RFC 8030 section 5)."""
 
     ttl: Annotated[int, Meta(ge=1, le=MAX_TTL, description="Seconds; 3 days when not given.")] = DEFAULT_TTL

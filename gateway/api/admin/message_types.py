@@ -1,0 +1,123 @@
+"""Messages as JSON: what requests say and what answers show."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from gateway.api.admin.audiences import Audience, to_spec
+from gateway.api.moments import Moment, from_moment
+from gateway.audience import read_audience
+from gateway.content import Notification, Options, read_content
+from gateway.message_draft import Draft
+from storage import messages
+from storage.messages import MessageState, Priority
+
+Rate = Annotated[int, Meta(ge=1, le=1_000_000, description="At most so many a second.")]
+
+
+class NewMessage(Struct, frozen=True, forbid_unknown_fields=True):
+    notification: Notification
+    audience: Audience
+    options: Options = Options()
+    priority: Annotated[
+        Priority | None, Meta(description="Transactional by default for up to 1000 named recipients.")
+    ] = None
+    send_at: Annotated[Moment | None, Meta(description="Now, when it is not given or past.")] = None
+    expires_at: Annotated[Moment | None, Meta(description="Nobody gets it after this.")] = None
+    rate: Rate | None = None
+
+
+class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is not given stays; what is given replaces the whole field; null stands for the default."""
+
+    notification: Notification | UnsetType = UNSET
+    audience: Audience | UnsetType = UNSET
+    options: Options | UnsetType = UNSET
+    priority: Priority | UnsetType | None = UNSET
+    send_at: Moment | UnsetType | None = UNSET
+    expires_at: Moment | UnsetType | None = UNSET
+    rate: Rate | UnsetType | None = UNSET
+
+
+class Progress(Struct, frozen=True):
+    """audience = accepted + gone + failed + expired + skipped + retrying + remaining, in every answer."""
+
+    audience: Annotated[int | None, Meta(description="null until everybody has been judged.")] = None
+    accepted: int = 0
+    gone: int = 0
+    failed: int = 0
+    expired: int = 0
+    skipped: int = 0
+    retrying: int = 0
+    remaining: int | None = None
+    failures: Annotated[Mapping[str, int], Meta(description="`failed` by outcome.")] = {}
+    skips: Annotated[Mapping[str, int], Meta(description="`skipped` by reason.")] = {}
+    rate: Annotated[float | None, Meta(description="Judged a second, on average since the start.")] = None
+    eta_seconds: int | None = None
+
+
+class Results(Struct, frozen=True):
+    """What browsers reported. The rates are shares of `accepted`."""
+
+    displayed: int
+    clicked: int
+    closed: int
+    display_rate: float | None
+    click_rate: float | None
+
+
+class Message(Struct, frozen=True):
+    id: str
+    state: MessageState
+    state_reason: str | None
+    waiting_until: datetime | None
+    priority: Priority
+    notification: Notification
+    options: Options
+    send_at: datetime
+    expires_at: datetime | None
+    rate: int | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    unknown: Annotated[int | None, Meta(description="Named recipients that nobody is; null until frozen.")]
+    progress: Progress
+    results: Results
+    audience: Annotated[Audience | UnsetType, Meta(description="Not in lists.")] = UNSET
+
+
+def read_draft(new: NewMessage) -> Draft:
+    """InvalidRequest when the audience is wrong."""
+    return Draft(
+        notification=new.notification,
+        options=new.options,
+        audience=to_spec(new.audience),
+        priority=new.priority,
+        send_at=None if new.send_at is None else from_moment(new.send_at),
+        expires_at=None if new.expires_at is None else from_moment(new.expires_at),
+        rate=new.rate,
+    )
+
+
+def merge(change: MessageChange, before: messages.Message) -> Draft:
+    """The draft of the message as it is to be."""
+    content = read_content(before)
+    return Draft(
+        notification=content.notification if change.notification is UNSET else change.notification,
+        options=content.options if change.options is UNSET else change.options,
+        audience=read_audience(before.audience_spec)
+        if change.audience is UNSET
+        else to_spec(change.audience),
+        priority=before.priority if change.priority is UNSET else change.priority,
+        send_at=_time(change.send_at, before.send_at),
+        expires_at=_time(change.expires_at, before.expires_at),
+        rate=before.rate if change.rate is UNSET else change.rate,
+    )
+
+
+def _time(given: Moment | UnsetType | None, before: int | None) -> int | None:
+    if given is UNSET:
+        return before
+    return None if given is None else from_moment(given)

@@ -1,0 +1,82 @@
+"""From a stored message to what an answer shows of it."""
+
+import math
+
+from msgspec import UNSET
+
+from gateway.api.admin.audiences import from_spec
+from gateway.api.admin.message_types import Message, Progress, Results
+from gateway.api.moments import to_moment, to_optional_moment
+from gateway.audience import read_audience
+from gateway.content import read_content
+from gateway.messages import MessageWithProgress
+from storage import messages
+from storage.ids import Kind, encode_id
+from storage.messages import MessageState
+
+
+def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = True) -> Message:
+    message = found.message
+    content = read_content(message)
+    return Message(
+        id=encode_id(Kind.MESSAGE, message.id),
+        state=message.state,
+        state_reason=message.state_reason,
+        waiting_until=to_optional_moment(message.waiting_until),
+        priority=message.priority,
+        notification=content.notification,
+        options=content.options,
+        send_at=to_moment(message.send_at),
+        expires_at=to_optional_moment(message.expires_at),
+        rate=message.rate,
+        created_at=to_moment(message.created_at),
+        started_at=to_optional_moment(message.started_at),
+        ended_at=to_optional_moment(message.ended_at),
+        unknown=message.unknown,
+        progress=_progress(found, now),
+        results=_results(found),
+        audience=from_spec(read_audience(message.audience_spec)) if with_audience else UNSET,
+    )
+
+
+def _progress(found: MessageWithProgress, now: int) -> Progress:
+    counted, message = found.progress, found.message
+    if counted is None:
+        return Progress()
+    waiting = counted.retrying + counted.remaining
+    rate = _rate(message, counted.audience - waiting, now)
+    sending = message.state is MessageState.SENDING
+    return Progress(
+        audience=counted.audience,
+        accepted=counted.accepted,
+        gone=counted.gone,
+        failed=counted.failed,
+        expired=counted.expired,
+        skipped=counted.skipped,
+        retrying=counted.retrying,
+        remaining=counted.remaining,
+        failures=counted.failures,
+        skips=counted.skips,
+        rate=rate,
+        eta_seconds=math.ceil(waiting / rate) if sending and rate else None,
+    )
+
+
+def _rate(message: messages.Message, done: int, now: int) -> float | None:
+    """Recipients that got their outcome a second, on average since the start."""
+    if message.started_at is None or not done:
+        return None
+    milliseconds = max(1, (message.ended_at or now) - message.started_at)
+    return round(done * 1_000 / milliseconds, 3)
+
+
+def _results(found: MessageWithProgress) -> Results:
+    results = found.results
+    accepted = 0 if found.progress is None else found.progress.accepted
+    return Results(
+        displayed=results.displayed,
+        clicked=results.clicked,
+        closed=results.closed,
+        display_rate=round(results.displayed / accepted, 4) if accepted else None,
+        click_rate=round(results.clicked / accepted, 4) if accepted else None,
+    )

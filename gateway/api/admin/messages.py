@@ -1,0 +1,92 @@
+"""`/v1/sites/{site}/messages`."""
+
+from functools import partial
+
+from gateway import audit, idempotency, messages
+from gateway.api.admin.message_types import Message, MessageChange, NewMessage, merge, read_draft
+from gateway.api.admin.message_views import show_message
+from gateway.api.paging import Page, PageQuery, page_of, read_cursor
+from gateway.api.route import KILOBYTE, Call, Reply, route
+from gateway.errors import Conflict, IdempotencyKeyReused, PayloadTooLarge, WrongState
+from storage.ids import Kind
+from storage.tokens import Scope
+
+_BODY_LIMIT = 1024 * KILOBYTE  # 10,000 recipients with some data each
+
+
+@route(
+    "POST",
+    "/v1/sites/{site}/messages",
+    "Send a message, now or later",
+    scope=Scope.SEND,
+    status=202,
+    errors=(PayloadTooLarge, IdempotencyKeyReused),
+    body_limit=_BODY_LIMIT,
+    request_headers=(idempotency.HEADER,),
+)
+async def create_message(call: Call[NewMessage, None]) -> Reply[Message]:
+    """With an `Idempotency-Key` the same request within 24 hours makes one message, however often it comes:
+
+    the answer is then the stored message and `Idempotency-Replayed: true`.
+    """
+    key = idempotency.parse_key(call.request.headers.get(idempotency.HEADER), call.raw_body)
+    created = await messages.create_message(
+        call.context, audit.actor(call.token), call.site_id, read_draft(call.body), key
+    )
+    shown = show_message(created.found, call.context.clock.now())
+    return Reply(shown, headers={idempotency.REPLAYED: "true"} if created.replayed else {})
+
+
+@route("GET", "/v1/sites/{site}/messages", "List messages", scope=Scope.READ)
+async def list_messages(call: Call[None, PageQuery]) -> Page[Message]:
+    """Newest first, without their audiences."""
+    limit, now = call.query.limit, call.context.clock.now()
+    before_id = read_cursor(call.query.cursor)
+    found = await messages.page_of_messages(call.context, call.site_id, before_id, limit + 1)
+    shown = [show_message(each, now, with_audience=False) for each in found]
+    return page_of(shown, [each.message.id for each in found], limit)
+
+
+@route(
+    "GET", "/v1/sites/{site}/messages/{message}", "Show a message, its progress and results", scope=Scope.READ
+)
+async def get_message(call: Call[None, None]) -> Message:
+    found = await messages.get_message(call.context, call.site_id, call.id_of(Kind.MESSAGE))
+    return show_message(found, call.context.clock.now())
+
+
+@route(
+    "PATCH",
+    "/v1/sites/{site}/messages/{message}",
+    "Change a message before it starts",
+    scope=Scope.SEND,
+    errors=(PayloadTooLarge, WrongState, Conflict),
+    body_limit=_BODY_LIMIT,
+)
+async def change_message(call: Call[MessageChange, None]) -> Message:
+    changed = await messages.change_message(
+        call.context,
+        audit.actor(call.token),
+        call.site_id,
+        call.id_of(Kind.MESSAGE),
+        partial(merge, call.body),
+    )
+    return show_message(changed, call.context.clock.now())
+
+
+@route(
+    "POST",
+    "/v1/sites/{site}/messages/{message}/cancel",
+    "Send a message to nobody else",
+    scope=Scope.SEND,
+    errors=(WrongState,),
+)
+async def cancel_message(call: Call[None, None]) -> Message:
+    """Who has not got it yet counts as skipped, shortly after the answer."""
+    cancelled = await messages.cancel_message(
+        call.context, audit.actor(call.token), call.site_id, call.id_of(Kind.MESSAGE)
+    )
+    return show_message(cancelled, call.context.clock.now())
+
+
+ROUTES = (create_message, list_messages, get_message, change_message, cancel_message)

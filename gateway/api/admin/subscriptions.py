@@ -1,0 +1,186 @@
+"""`/v1/sites/{site}/subscriptions`: who can be reached, taken in and handed out as lines of JSON."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Final
+
+import aiohttp
+import msgspec
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+from msgspec import Meta, Struct
+
+from gateway import audit
+from gateway.api.body import decode_body
+from gateway.api.moments import to_moment, to_optional_moment
+from gateway.api.paging import Cursor, Limit, Page, page_of, read_cursor
+from gateway.api.route import JSON, Call, route
+from gateway.errors import InvalidRequest
+from gateway.exports import begin_export
+from gateway.imports import ImportResult, import_subscriptions
+from gateway.logs import Log
+from gateway.subscription_fields import AttributeValue, ExternalId, Tag
+from gateway.subscription_lines import CONTENT_TYPE, SubscriptionLine
+from gateway.subscriptions import (
+    SubscriptionChange,
+    change_subscription,
+    erase_subscription,
+    get_subscription,
+    page_of_subscriptions,
+)
+from storage.ids import Kind, encode_id
+from storage.subscriptions import Subscription, SubscriptionState
+from storage.tokens import Scope
+
+_STALLED = 60  # seconds that a reader may take for a page of some hundred lines
+_PATH = "/v1/sites/{site}/subscriptions"
+
+log = Log(__name__)
+
+
+class Filter(Struct, forbid_unknown_fields=True, frozen=True):
+    cursor: Cursor | None = None
+    limit: Limit = 50
+    external_id: ExternalId | None = None
+    tag: Tag | None = None
+    state: SubscriptionState | None = None
+
+
+class Changes(SubscriptionChange, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Fields that are not given stay as they are; an external id of null is forgotten."""
+
+
+class ShownSubscription(Struct, frozen=True):
+    """Without endpoint and keys: who has those can push to the visitor. An export has them."""
+
+    id: str
+    state: SubscriptionState
+    provider: str
+    key_id: Annotated[str, Meta(description="The application server key that it was made with.")]
+    external_id: str | None
+    language: str | None
+    timezone: str | None
+    tags: tuple[str, ...]
+    attributes: Mapping[str, AttributeValue]
+    created_at: datetime
+    seen_at: datetime
+    accepted_at: Annotated[datetime | None, Meta(description="The last accepted push, to the week.")]
+    expires_at: datetime | None
+    ended_at: datetime | None
+
+
+@route("GET", _PATH, "List subscriptions", scope=Scope.READ)
+async def list_subscriptions(call: Call[None, Filter]) -> Page[ShownSubscription]:
+    """Oldest first; those that meet every filter given."""
+    wanted = call.query
+    found = await page_of_subscriptions(
+        call.context,
+        call.site_id,
+        read_cursor(wanted.cursor),
+        wanted.limit + 1,
+        external_id=wanted.external_id,
+        tag=wanted.tag,
+        state=wanted.state,
+    )
+    return page_of([_show(each) for each in found], [each.id for each in found], wanted.limit)
+
+
+@route("GET", f"{_PATH}/{{subscription}}", "Show a subscription", scope=Scope.READ)
+async def show_subscription(call: Call[None, None]) -> ShownSubscription:
+    return _show(await get_subscription(call.context, call.site_id, call.id_of(Kind.SUBSCRIPTION)))
+
+
+@route("PATCH", f"{_PATH}/{{subscription}}", "Change a subscription", scope=Scope.MANAGE)
+async def change_one_subscription(call: Call[Changes, None]) -> ShownSubscription:
+    actor, id = audit.actor(call.token), call.id_of(Kind.SUBSCRIPTION)
+    return _show(await change_subscription(call.context, actor, call.site_id, id, call.body))
+
+
+@route("DELETE", f"{_PATH}/{{subscription}}", "Erase a subscription", scope=Scope.MANAGE)
+async def erase_one_subscription(call: Call[None, None]) -> None:
+    """Everything personal is overwritten; counts stay. The same browser may subscribe again."""
+    actor, id = audit.actor(call.token), call.id_of(Kind.SUBSCRIPTION)
+    await erase_subscription(call.context, actor, call.site_id, id)
+
+
+@route(
+    "POST",
+    f"{_PATH}/import",
+    "Import subscriptions",
+    scope=Scope.MANAGE,
+    takes=(CONTENT_TYPE, "application/jsonl", JSON),
+)
+async def import_many(call: Call[aiohttp.StreamReader, None]) -> ImportResult:
+    """A stream of lines, of any length. Bad lines are reported by their number, the good ones are kept.
+
+    `added` and `known` are durable as soon as they are counted; sending the same stream again is harmless.
+    """
+    decode = partial(decode_body, decoder=_line_decoder)
+    actor = audit.actor(call.token)
+    return await import_subscriptions(call.context, actor, call.site_id, _chunks(call.body), decode)
+
+
+@route("GET", f"{_PATH}/export", "Export subscriptions", scope=Scope.MANAGE, gives=CONTENT_TYPE)
+async def export_all(call: Call[None, None]) -> web.StreamResponse:
+    """Every active subscription, a line each, in the format that an import reads. Audited."""
+    pages = await begin_export(call.context, audit.actor(call.token), call.site_id)
+    headers = {
+        hdrs.CONTENT_TYPE: CONTENT_TYPE,
+        hdrs.CACHE_CONTROL: "no-store",
+        hdrs.CONTENT_DISPOSITION: 'attachment; filename="subscriptions.ndjson"',
+    }
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(call.request)
+    if call.request.method == hdrs.METH_HEAD:
+        return response
+    try:
+        async for page in pages:
+            async with asyncio.timeout(_STALLED):
+                await response.write(page)
+    except Exception as exc:
+        # The head is out. Only a broken connection can still tell the reader that this is not all.
+        log.error("export.broken", site=call.site_id, cause=exc)
+        if call.request.transport is not None:
+            call.request.transport.abort()
+    return response
+
+
+async def _chunks(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in content.iter_any():
+            yield chunk
+    except (HttpProcessingError, web.RequestPayloadError) as exc:
+        raise InvalidRequest("The body cannot be read: its encoding is broken.") from exc
+
+
+def _show(found: Subscription) -> ShownSubscription:
+    return ShownSubscription(
+        id=encode_id(Kind.SUBSCRIPTION, found.id),
+        state=found.state,
+        provider=found.provider,
+        key_id=encode_id(Kind.KEY, found.key_id),
+        external_id=found.external_id,
+        language=found.language,
+        timezone=found.timezone,
+        tags=found.tags,
+        attributes=found.attributes,
+        created_at=to_moment(found.created_at),
+        seen_at=to_moment(found.seen_at),
+        accepted_at=to_optional_moment(found.accepted_at),
+        expires_at=to_optional_moment(found.expires_at),
+        ended_at=to_optional_moment(found.ended_at),
+    )
+
+
+_line_decoder: Final = msgspec.json.Decoder(SubscriptionLine)
+
+ROUTES = (
+    list_subscriptions,
+    import_many,
+    export_all,
+    show_subscription,
+    change_one_subscription,
+    erase_one_subscription,
+)

@@ -1,0 +1,102 @@
+"""What an admin asks for, checked as a whole: what single fields' types cannot say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import UNSET
+
+from gateway.audience import AudienceSpec, write_audience
+from gateway.content import Content, Notification, Options, write_content
+from gateway.errors import FieldError, InvalidRequest, PayloadTooLarge
+from gateway.payload import PayloadTemplate, bytes_over
+from gateway.webpush import InvalidTopic, parse_topic
+from storage.batches import BULK, TRANSACTIONAL
+from storage.messages import Message, Priority
+
+MOST_TRANSACTIONAL = 1_000  # named recipients up to which a message goes before the bulk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """`send_at` None: now. `priority` None: by the number of recipients."""
+
+    notification: Notification
+    options: Options
+    audience: AudienceSpec
+    priority: Priority | None
+    send_at: int | None
+    expires_at: int | None
+    rate: int | None
+
+
+def make_message(
+    draft: Draft, *, id: int, site_id: int, created_at: int, now: int, public_url: str
+) -> Message:
+    """The message that the draft asks for. InvalidRequest with all that is wrong; PayloadTooLarge."""
+    send_at = now if draft.send_at is None else draft.send_at
+    errors = [*_check_options(draft.options), *_check_times(send_at, draft.expires_at, now)]
+    if errors:
+        raise InvalidRequest("The message cannot be sent like this.", errors)
+    template = PayloadTemplate(id, draft.notification, public_url)
+    _check_size(template, draft.audience.data_of)
+    priority = draft.priority or default_priority(draft.audience)
+    return Message(
+        id=id,
+        site_id=site_id,
+        priority=priority,
+        lane=TRANSACTIONAL if priority is Priority.TRANSACTIONAL else BULK,
+        content=write_content(Content(draft.notification, draft.options)),
+        audience_spec=write_audience(draft.audience),
+        ttl=draft.options.ttl,
+        rate=draft.rate,
+        send_at=send_at,
+        expires_at=draft.expires_at,
+        created_at=created_at,
+    )
+
+
+def default_priority(audience: AudienceSpec) -> Priority:
+    """Transactional for up to 1000 recipients that are named one by one."""
+    named = audience.named_external_ids
+    if named is None and audience.subscriptions is not UNSET:
+        size = len(audience.subscriptions)
+    else:
+        size = MOST_TRANSACTIONAL + 1 if named is None else len(named)
+    return Priority.TRANSACTIONAL if size <= MOST_TRANSACTIONAL else Priority.BULK
+
+
+def _check_options(options: Options) -> list[FieldError]:
+    if options.topic is None:
+        return []
+    try:
+        parse_topic(options.topic)
+    except InvalidTopic as exc:
+        return [FieldError("options.topic", f"{exc}.")]
+    return []
+
+
+def _check_times(send_at: int, expires_at: int | None, now: int) -> list[FieldError]:
+    if expires_at is None:
+        return []
+    if expires_at <= now:
+        return [FieldError("expires_at", "This is in the past: nobody would get the message.")]
+    if expires_at <= send_at:
+        return [FieldError("expires_at", "This is not after send_at: nobody would get the message.")]
+    return []
+
+
+def _check_size(template: PayloadTemplate, data_of: Mapping[str, Mapping[str, Any]]) -> None:
+    """Every recipient's payload must fit, so the one with the most data is measured."""
+    over = bytes_over(template)
+    if over:
+        raise PayloadTooLarge(over, f"The notification is {over} bytes too large for an encrypted push.")
+    if not data_of:
+        return
+    over, external_id = max(
+        (bytes_over(template, data), external_id) for external_id, data in data_of.items()
+    )
+    if over:
+        raise PayloadTooLarge(
+            over, f"With the data of recipient {external_id!r} it is {over} bytes too large for a push."
+        )

@@ -1,0 +1,167 @@
+"""Messages as admins make, read, change and cancel them; sending is the scheduler's and the senders' part."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from gateway import audit
+from gateway.context import Context
+from gateway.errors import Conflict, WrongState
+from gateway.idempotency import IdempotencyKey, find_message, remember
+from gateway.message_draft import Draft, make_message
+from storage import audit as stored_audit
+from storage import messages, sites
+from storage.database import Transaction
+from storage.errors import Conflict as AlreadyStored
+from storage.ids import Kind, encode_id
+from storage.messages import Message, MessageState, Progress, Results
+
+CHANGEABLE = frozenset({MessageState.DRAFT, MessageState.SCHEDULED})
+CANCELLABLE = CHANGEABLE | {MessageState.SENDING, MessageState.PAUSED}
+
+_TRIES = 3  # of a change that somebody else's change came between
+
+
+@dataclass(frozen=True, slots=True)
+class MessageWithProgress:
+    """Of one moment. `progress` is None before the audience is frozen."""
+
+    message: Message
+    progress: Progress | None = None
+    results: Results = field(default_factory=Results)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """`replayed`: this request had made the message before."""
+
+    found: MessageWithProgress
+    replayed: bool
+
+
+async def create_message(
+    context: Context, actor: str, site_id: int, draft: Draft, key: IdempotencyKey | None = None
+) -> Created:
+    """Store it; the scheduler starts it at its time.
+
+    InvalidRequest and PayloadTooLarge as in `make_message`, IdempotencyKeyReused, storage.errors.NotFound.
+    """
+    # Before the draft is judged: its `expires_at` may have passed since the first time.
+    replayed = await _replay(context, site_id, key)
+    if replayed is not None:
+        return replayed
+    now = context.clock.now()
+    message = make_message(
+        draft,
+        id=context.ids.next(),
+        site_id=site_id,
+        created_at=now,
+        now=now,
+        public_url=context.settings.public_url,
+    )
+    note = audit.entry(context, actor, "message.created", encode_id(Kind.MESSAGE, message.id), site_id)
+
+    async def body(tx: Transaction) -> None:
+        await sites.get(tx, site_id)
+        await messages.add(tx, message)
+        if key is not None:
+            await remember(tx, site_id, key, message.id, now)
+        await stored_audit.add(tx, note)
+
+    try:
+        await context.database.write(body)
+    except AlreadyStored:
+        replayed = await _replay(context, site_id, key)  # the same request at the same moment won
+        if replayed is None:
+            raise
+        return replayed
+    return Created(MessageWithProgress(message), replayed=False)
+
+
+async def _replay(context: Context, site_id: int, key: IdempotencyKey | None) -> Created | None:
+    if key is None:
+        return None
+
+    async def body(tx: Transaction) -> Created | None:
+        message_id = await find_message(tx, site_id, key)
+        if message_id is None:
+            return None
+        return Created(await _with_progress(tx, await messages.get(tx, site_id, message_id)), replayed=True)
+
+    return await context.database.read(body)
+
+
+async def get_message(context: Context, site_id: int, message_id: int) -> MessageWithProgress:
+    async def body(tx: Transaction) -> MessageWithProgress:
+        await sites.get(tx, site_id)
+        return await _with_progress(tx, await messages.get(tx, site_id, message_id))
+
+    return await context.database.read(body)
+
+
+async def page_of_messages(
+    context: Context, site_id: int, before_id: int | None, limit: int
+) -> Sequence[MessageWithProgress]:
+    """Newest first."""
+
+    async def body(tx: Transaction) -> Sequence[MessageWithProgress]:
+        await sites.get(tx, site_id)
+        found = await messages.page(tx, site_id, before_id, limit)
+        progress = await messages.progress_of(tx, [each.id for each in found])
+        return [MessageWithProgress(each, *progress[each.id]) for each in found]
+
+    return await context.database.read(body)
+
+
+async def change_message(
+    context: Context, actor: str, site_id: int, message_id: int, change: Callable[[Message], Draft]
+) -> MessageWithProgress:
+    """Give it what `change` makes of it. WrongState once it has started; otherwise as `create_message`."""
+    note = audit.entry(context, actor, "message.changed", encode_id(Kind.MESSAGE, message_id), site_id)
+    for _ in range(_TRIES):
+        before = (await get_message(context, site_id, message_id)).message
+        if before.state not in CHANGEABLE:
+            raise _wrong_state(before, "changed")
+        wanted = make_message(
+            change(before),
+            id=message_id,
+            site_id=site_id,
+            created_at=before.created_at,
+            now=context.clock.now(),
+            public_url=context.settings.public_url,
+        )
+        after = replace(wanted, state=before.state)
+
+        async def body(tx: Transaction, before: Message = before, after: Message = after) -> bool:
+            if await messages.get(tx, site_id, message_id) != before:
+                return False
+            await messages.update_before_start(tx, after)
+            await stored_audit.add(tx, note)
+            return True
+
+        if await context.database.write(body):
+            return MessageWithProgress(after)
+    raise Conflict("The message is being changed by others at the same time.")
+
+
+async def cancel_message(context: Context, actor: str, site_id: int, message_id: int) -> MessageWithProgress:
+    """Send to nobody else; who is left counts as skipped. WrongState when it has ended."""
+    note = audit.entry(context, actor, "message.cancelled", encode_id(Kind.MESSAGE, message_id), site_id)
+
+    async def body(tx: Transaction) -> MessageWithProgress:
+        await sites.get(tx, site_id)
+        message = await messages.get(tx, site_id, message_id)
+        if not await messages.transition(tx, message_id, CANCELLABLE, MessageState.CANCELLED, None, note.at):
+            raise _wrong_state(message, "cancelled")
+        await stored_audit.add(tx, note)
+        return await _with_progress(tx, await messages.get(tx, site_id, message_id))
+
+    return await context.database.write(body)
+
+
+async def _with_progress(tx: Transaction, message: Message) -> MessageWithProgress:
+    progress, results = (await messages.progress_of(tx, [message.id]))[message.id]
+    return MessageWithProgress(message, progress, results)
+
+
+def _wrong_state(message: Message, verb: str) -> WrongState:
+    return WrongState(f"A message that is {message.state} cannot be {verb}.")
