@@ -14,7 +14,7 @@ CONCRETE = {"storage.sqlite", "storage.postgres"}
 ROOMS = {
     "storage": {"storage"},
     "gateway.webpush": {"gateway.webpush"},
-    "gateway.openfiles": {"gateway.openfiles", "gateway.errors", "gateway.clock"},
+    "gateway.openfiles": {"gateway.openfiles", "gateway.errors", "gateway.logs"},
 }
 # The outer rooms never know of one another: only gateway.app (and the commands it serves) puts them together.
 OUTER = ("gateway.api", "gateway.delivery", "gateway.scheduler")
