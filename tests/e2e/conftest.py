@@ -15,9 +15,12 @@ from tests.e2e.drivers.bidi import Firefox
 from tests.e2e.drivers.browser import Browser
 from tests.e2e.drivers.cdp import Chromium
 from tests.e2e.drivers.notifications import NotificationSink
+from tests.e2e.gateway_process import Gateway, free_port
+from tests.e2e.website import Website
 from tests.fakes.autopush import Autopush
 from tests.fakes.certificates import Authority
 from tests.fakes.connect_proxy import ConnectProxy
+from tests.fakes.door import Door
 from tests.fakes.fcm import Fcm
 from tests.fakes.push_service import HOSTS, PushService
 from tests.fakes.site_server import Site, SiteServer
@@ -118,3 +121,48 @@ async def site_server() -> AsyncIterator[SiteServer]:
 def site(site_server: SiteServer) -> Site:
     """A website that no browser has seen before."""
     return site_server.new_site()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def gateway_port() -> int:
+    return free_port()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def door(gateway_port: int) -> AsyncIterator[Door]:
+    """The gateway as browsers reach it; `async with door.shut()` is an outage for them alone."""
+    door = Door(gateway_port)
+    await door.start()
+    yield door
+    await door.close()
+
+
+@pytest.fixture(scope="session")
+def public_url(door: Door) -> str:
+    return f"http://push.localhost:{door.port}"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def gateway(
+    gateway_port: int,
+    public_url: str,
+    connect_proxy: ConnectProxy,
+    authority: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Gateway]:
+    """The real gateway; it must survive all tests and then stop cleanly."""
+    settings = {
+        "GATEWAY_PUBLIC_URL": public_url,
+        "GATEWAY_PUSH_CA_FILE": str(authority.ca_file),
+        "HTTPS_PROXY": connect_proxy.url,
+    }
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"), gateway_port, settings)
+    await gateway.start()
+    yield gateway
+    await gateway.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def website(gateway: Gateway, public_url: str, site: Site) -> Website:
+    """A website registered at the gateway, which no browser has seen before."""
+    return await Website.register(gateway, public_url, site)

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.drivers.browser import Browser, Page, ScriptError
+from tests.e2e.website import tab_is_open
 from tests.eventually import eventually
 from tests.fakes.certificates import Authority
 from tests.fakes.connect_proxy import ConnectProxy
@@ -101,12 +102,6 @@ async def test_a_push_is_decrypted_shown_and_its_click_opens_a_tab(
     )
     browser.notifications.click(again, "Buy")
     await eventually(lambda: tab_is_open(browser, f"{site.origin}/clicked.html?buy"))
-
-
-async def tab_is_open(browser: Browser, url: str) -> bool:
-    tabs = await browser.tabs()
-    assert url in tabs, tabs
-    return True
 
 
 async def test_a_push_without_a_payload_arrives(

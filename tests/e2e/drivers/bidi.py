@@ -121,7 +121,7 @@ class Firefox(Browser):
 
     def _read_address(self, address_file: Path) -> str:
         assert self._process is not None
-        self._process.assert_running()
+        self._process.check_running()
         try:
             server = json.loads(address_file.read_text())
         except (FileNotFoundError, json.JSONDecodeError):

@@ -115,7 +115,7 @@ class Chromium(Browser):
 
     def _read_address(self, port_file: Path) -> str:
         assert self._process is not None
-        self._process.assert_running()
+        self._process.check_running()
         if not port_file.exists():
             return ""
         port, _, path = port_file.read_text().partition("\n")

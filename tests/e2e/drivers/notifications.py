@@ -5,6 +5,7 @@ A click here takes the whole way that a user's click takes through the browser t
 
 import asyncio
 import contextlib
+import html
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,17 @@ _CONFIG = """<busconfig>
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A notification as the desktop got it. Chromium puts the origin before the text, Firefox escapes it."""
+    """A notification as the desktop got it."""
 
     id: int
     title: str
     body: str
     actions: dict[str, str]  # key → title; "default" is a click on the notification itself
+
+    @property
+    def text(self) -> str:
+        """The body as it was sent: Firefox escapes it, Chromium puts the host before it."""
+        return html.unescape(self.body).rpartition("\n\n")[2]
 
 
 class NotificationSink:
@@ -98,7 +104,7 @@ class NotificationSink:
 
     async def _connect(self) -> Bus | None:
         assert self._daemon is not None
-        self._daemon.assert_running()
+        self._daemon.check_running()
         with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
             return await Bus.connect(self._socket)
         return None

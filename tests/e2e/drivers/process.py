@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ class Process:
 
     @classmethod
     async def start(cls, *command: str, env: Mapping[str, str], log_file: Path) -> "Process":
+        if shutil.which("setpriv"):  # of util-linux: should the tests themselves be killed
+            command = ("setpriv", "--pdeathsig", "KILL", *command)
         with log_file.open("ab") as log:
             child = await asyncio.create_subprocess_exec(
                 *command,
@@ -32,9 +35,10 @@ class Process:
     def pid(self) -> int:
         return self._child.pid
 
-    def assert_running(self) -> None:
-        """AssertionError with the end of the log when it has exited."""
-        assert self._child.returncode is None, f"exited with {self._child.returncode}:\n{self.log_tail()}"
+    def check_running(self) -> None:
+        """RuntimeError with the end of the log when it has exited: nothing to wait for any more."""
+        if self._child.returncode is not None:
+            raise RuntimeError(f"exited with status {self._child.returncode}:\n{self.log_tail()}")
 
     def log_tail(self, lines: int = 40) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
