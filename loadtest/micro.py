@@ -129,10 +129,15 @@ def main() -> None:
         print("POST: not measured, nginx is not installed (apt-get install nginx-light)")
         return
     factory = uvloop.new_event_loop if options.loop == "uvloop" else asyncio.new_event_loop
-    with tempfile.TemporaryDirectory() as folder, running_nginx(Path(folder)) as sink:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            cost, rate, failed = runner.run(measure_post(sink, options.in_flight))
-    print(f"POST, {options.in_flight} in flight, {options.loop}  {cost:7.1f} us  {rate:9,.0f}/s  {failed} failed")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_nginx(Path(folder)) as sink,
+        asyncio.Runner(loop_factory=factory) as runner,
+    ):
+        cost, rate, failed = runner.run(measure_post(sink, options.in_flight))
+    print(
+        f"POST, {options.in_flight} in flight, {options.loop}  {cost:7.1f} us  {rate:,.0f}/s  {failed} failed"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""A push service that takes everything: nginx with HTTP/2 on a loopback port, under a certificate made for it."""
+"""A push service that takes everything: nginx with HTTP/2 on a loopback port, under a certificate made for
+it.
+"""
 
 import datetime
 import ipaddress
@@ -22,7 +24,9 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Files of a self-signed certificate for localhost, `*.push.test` and 127.0.0.1; `chain` is also its CA file."""
+    """Files of a self-signed certificate for localhost, `*.push.test` and 127.0.0.1; `chain` is also its CA
+    file.
+    """
 
     chain: Path
     key: Path
@@ -61,7 +65,8 @@ def make_certificate(folder: Path) -> Certificate:
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=7))
         .add_extension(
-            x509.SubjectAlternativeName([*names, x509.IPAddress(ipaddress.ip_address(LOOPBACK))]), critical=False
+            x509.SubjectAlternativeName([*names, x509.IPAddress(ipaddress.ip_address(LOOPBACK))]),
+            critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -73,8 +78,10 @@ def make_certificate(folder: Path) -> Certificate:
 
 
 @contextmanager
-def running_nginx(folder: Path, *, locations: str = "", requests_per_connection: int = 1000) -> Iterator[Sink]:
-    """nginx answering 201 to everything but `locations` (its own syntax), in `folder`, stopped at the end.
+def running_nginx(
+    folder: Path, *, root: str = "location / { return 201; }", requests_per_connection: int = 1000
+) -> Iterator[Sink]:
+    """nginx in `folder`, stopped at the end; `root` is, in its own syntax, how it answers.
 
     RuntimeError when nginx is not installed or does not start; its own error log is in the text.
     """
@@ -84,7 +91,7 @@ def running_nginx(folder: Path, *, locations: str = "", requests_per_connection:
     certificate = make_certificate(folder)
     port = _free_port()
     config = folder / "nginx.conf"
-    config.write_text(_config(folder, certificate, port, locations, requests_per_connection))
+    config.write_text(_config(folder, certificate, port, root, requests_per_connection))
     process = subprocess.Popen(
         [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)],
         stdout=subprocess.DEVNULL,
@@ -98,9 +105,10 @@ def running_nginx(folder: Path, *, locations: str = "", requests_per_connection:
         process.wait(timeout=10)
 
 
-def _config(folder: Path, certificate: Certificate, port: int, locations: str, requests: int) -> str:
+def _config(folder: Path, certificate: Certificate, port: int, root: str, requests: int) -> str:
     temporary = "\n".join(
-        f"  {kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"  {kind}_temp_path {folder}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     return f"""
 daemon off;
@@ -117,8 +125,7 @@ http {{
     listen {LOOPBACK}:{port} ssl http2 backlog=4096;
     ssl_certificate {certificate.chain};
     ssl_certificate_key {certificate.key};
-    {locations}
-    location / {{ return 201; }}
+    {root}
   }}
 }}
 """

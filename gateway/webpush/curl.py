@@ -83,16 +83,13 @@ class CurlTransport:
         if self._closed:
             raise RuntimeError("the transport is closed")
         peer = self._peers.get(request.origin.text) or self._add_peer(request.origin)
-        transfer = (
-            self._idle.pop()
-            if self._idle
-            else Transfer(self._ca_file, self._limits.connect, self._limits.total)
-        )
-        # Every hundredth request in flight may open a connection at once; the others wait for one that is
-        # being opened. Without the first, connections are opened one after another; without the second, one a
-        # request.
-        transfer.prepare(request, on_reply, peer, wait=peer.in_flight % STREAMS_PER_CONNECTION != 0)
+        transfer = self._idle.pop() if self._idle else self._make_transfer()
+        # When all connections are full, every hundredth request opens another at once and the rest wait for
+        # it. If all waited, connections would come one after another, a few a second over a long way; if none
+        # did, a burst would open one per request.
+        transfer.prepare(request, on_reply, peer, wait=peer.posted % STREAMS_PER_CONNECTION != 0)
         self._multi.add_handle(transfer.curl)
+        peer.posted += 1
         peer.in_flight += 1
         self._active.add(transfer)
 
@@ -132,6 +129,9 @@ class CurlTransport:
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_watch)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         return multi
+
+    def _make_transfer(self) -> Transfer:
+        return Transfer(self._ca_file, self._limits.connect, self._limits.total)
 
     def _add_peer(self, origin: Origin) -> Peer:
         if len(self._peers) >= MAX_PEERS:
@@ -193,15 +193,15 @@ class CurlTransport:
         self._multi.remove_handle(transfer.curl)
         request, on_reply = transfer.release()
         self._idle.append(transfer)
-        if self._drained is not None and not self._active:
-            self._drained.set()
-            self._drained = None
         try:
             on_reply(request, reply)
         except (
             Exception
         ) as error:  # one caller's mistake must not leave the other replies of this turn unread
             self._loop.call_exception_handler({"message": "on_reply failed", "exception": error})
+        if self._drained is not None and not self._active:
+            self._drained.set()
+            self._drained = None
 
 
 def _find_ca_file(configured: Path | None) -> Path:

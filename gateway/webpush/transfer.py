@@ -18,10 +18,11 @@ MAX_READ: Final = 65_536  # an answer that goes on longer than this is cut off
 
 @dataclass(slots=True)
 class Peer:
-    """How an origin is reached, and how many requests are on their way to it."""
+    """How an origin is reached, and how many requests went and are on their way to it."""
 
     private_allowed: bool
     proxy: str
+    posted: int = 0
     in_flight: int = 0
 
 
