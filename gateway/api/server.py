@@ -8,8 +8,10 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from gateway.api import demo, events, public, sdk
 from gateway.api.admin import ADMIN_ROUTES
 from gateway.api.body import check_content_type, decode_body, decode_query, read_body
+from gateway.api.browser import add_browsers
 from gateway.api.documents import add_documents
 from gateway.api.doorkeeper import DOORKEEPER, Doorkeeper, check_access
 from gateway.api.headers import ANY_ORIGIN, add_headers, options_handler
@@ -20,7 +22,13 @@ from storage.ids import Kind
 
 CONTEXT = web.AppKey("context", Context)
 
-ALL_ROUTES: tuple[Route, ...] = ADMIN_ROUTES
+ALL_ROUTES: tuple[Route, ...] = (
+    *ADMIN_ROUTES,
+    *public.ROUTES,
+    *events.ROUTES,
+    *sdk.ROUTES,
+    *demo.ROUTES,
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,6 +38,7 @@ def build_application(context: Context) -> web.Application:
     app = web.Application(middlewares=[problems])
     app[CONTEXT] = context
     app[DOORKEEPER] = Doorkeeper(context.database, context.clock)
+    add_browsers(app, context)
     app.on_response_prepare.append(add_headers)
     add_routes(app, ALL_ROUTES)
     add_documents(app, ALL_ROUTES)

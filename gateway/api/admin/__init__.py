@@ -1,12 +1,13 @@
 """Routes for admins and their back ends."""
 
-from gateway.api.admin import audit, health, keys, messages, sites, tokens
+from gateway.api.admin import audit, health, keys, messages, sites, subscriptions, tokens
 from gateway.api.route import Route
 
 ADMIN_ROUTES: tuple[Route, ...] = (
     *sites.ROUTES,
     *keys.ROUTES,
     *tokens.ROUTES,
+    *subscriptions.ROUTES,
     *messages.ROUTES,
     *audit.ROUTES,
     *health.ROUTES,

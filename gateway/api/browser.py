@@ -1,0 +1,105 @@
+"""What the routes for browsers share: which site is asked, whether this page may ask, and how often."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from gateway.api.assets import STATIC, Asset, load_assets
+from gateway.api.doorkeeper import bearer
+from gateway.api.route import Call
+from gateway.api.scripts import Scripts
+from gateway.ceiling import HourlyCeiling
+from gateway.context import Context
+from gateway.demo import PER_MINUTE
+from gateway.enrolment import prove
+from gateway.errors import Forbidden, OriginNotAllowed
+from gateway.ingest import EventIngest
+from gateway.limits import RateLimit, client_address
+from gateway.site_cache import SiteCache
+from storage import sites
+from storage.database import Transaction
+from storage.ids import Kind
+from storage.sites import Site
+
+# Beacons and page views must not cost a preflight: browsers send text/plain unasked (Fetch, section 2.2.2).
+JSON_AS_TEXT = ("text/plain", "application/json")
+NEVER_STORED = {"Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Browsers:
+    """What lives as long as the application."""
+
+    sites: SiteCache
+    ingest: EventIngest
+    ceiling: HourlyCeiling
+    calls: RateLimit  # by address
+    refusals: RateLimit  # events that nobody can count, by address
+    demo_sends: RateLimit  # by subscription
+    scripts: Scripts
+    demo_files: Mapping[str, Asset]
+
+
+BROWSERS = web.AppKey("browsers", Browsers)
+
+
+def add_browsers(app: web.Application, context: Context) -> None:
+    """The state behind `Call.request.app[BROWSERS]`; events are written while the application runs."""
+    clock = context.clock
+    known = SiteCache(context.database, clock)
+    ingest = EventIngest(context.database, known, context.master_key, clock)
+    app[BROWSERS] = Browsers(
+        sites=known,
+        ingest=ingest,
+        ceiling=HourlyCeiling(clock),
+        calls=RateLimit(clock, burst=300, per_minute=600),
+        refusals=RateLimit(clock, burst=100, per_minute=60),
+        demo_sends=RateLimit(clock, burst=PER_MINUTE, per_minute=PER_MINUTE),
+        scripts=Scripts(STATIC, context.settings.public_url),
+        demo_files=load_assets(STATIC / "demo"),
+    )
+
+    async def write_events(_: web.Application) -> AsyncIterator[None]:
+        writing = asyncio.create_task(ingest.run(), name="event ingest")
+        yield
+        ingest.close()
+        await writing
+
+    app.cleanup_ctx.append(write_events)
+
+
+def limit_address(call: Call[Any, Any], limit: RateLimit) -> None:
+    """TooManyRequests when this address has used up its share."""
+    request = call.request
+    forwarded_for = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, ()))
+    limit.take(client_address(_peer(request), forwarded_for, call.context.settings.trusted_proxies))
+
+
+def _peer(request: web.Request) -> str | None:
+    """None on a Unix socket."""
+    peer = None if request.transport is None else request.transport.get_extra_info("peername")
+    return peer[0] if isinstance(peer, tuple) else None
+
+
+async def site_of_page(call: Call[Any, Any]) -> Site:
+    """The site of the path. NotFound; OriginNotAllowed unless one of its own pages asks."""
+    site_id = call.site_id
+
+    async def body(tx: Transaction) -> Site:
+        return await sites.get(tx, site_id)
+
+    site = await call.context.database.read(body)
+    if call.request.headers.get(hdrs.ORIGIN) not in site.origins:
+        raise OriginNotAllowed
+    return site
+
+
+def own_subscription(call: Call[Any, Any]) -> int:
+    """The subscription of the path. Unauthenticated without a token, Forbidden with another's."""
+    id = call.id_of(Kind.SUBSCRIPTION)
+    if prove(call.context, call.site_id, bearer(call.request)) != id:
+        raise Forbidden("This is the token of another subscription.")
+    return id
