@@ -8,7 +8,7 @@ the query, both msgspec structs or None; what the handler returns is the answer.
     Call[aiohttp.StreamReader, …]   the handler reads the body itself (a streamed import)
     -> None                         204 without a body
     -> Reply[T]                     T with a status or headers of this one answer
-    -> web.StreamResponse           the handler has written its own answer; `gives` names its content type
+    -> web.StreamResponse           the handler has made its own; `gives` and `shows` say what is in it
 """
 
 import types
@@ -125,6 +125,7 @@ def route(
     body_limit: int = 64 * KILOBYTE,
     takes: tuple[str, ...] = (JSON,),
     gives: str = JSON,
+    shows: Any = None,
     cors: Cors = Cors.NONE,
     body_optional: bool = False,
     bearer: bool = False,
@@ -154,7 +155,7 @@ def route(
             handler=handler,
             body=body,
             query=query,
-            answer=answer,
+            answer=shows or answer,
             status=204 if answer is None else status,
             scope=scope,
             errors=errors,
