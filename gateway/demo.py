@@ -3,12 +3,14 @@
 No text, audience or URL of a stranger's choosing: what is sent is written here, to the sender's own screen.
 """
 
+from math import ceil
 from typing import Final
 
 from gateway.audience import AudienceSpec, read_audience, write_audience
+from gateway.clock import Clock
 from gateway.content import Content, Notification, Options, write_content
 from gateway.context import Context
-from gateway.errors import NotFound
+from gateway.errors import NotFound, TooManyRequests
 from gateway.subscriptions import existing
 from storage import messages, sites
 from storage.batches import TRANSACTIONAL
@@ -19,7 +21,26 @@ from storage.sites import Site
 
 PER_MINUTE: Final = 6
 
+_MINUTE = 60.0
 _TTL: Final = 300  # seconds; a demo that arrives tomorrow puzzles
+
+
+class DemoLimit:
+    """Six sends a minute for each subscription, so that a demo in public is no way to use up a push service."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._sent: dict[int, list[float]] = {}
+
+    def take(self, subscription_id: int) -> None:
+        """TooManyRequests until the first of the last six is a minute old."""
+        now = self._clock.monotonic()
+        self._sent = {id: times for id, times in self._sent.items() if times[-1] > now - _MINUTE}
+        last = [at for at in self._sent.get(subscription_id, ()) if at > now - _MINUTE]
+        if len(last) >= PER_MINUTE:
+            wait = ceil(last[0] + _MINUTE - now)
+            raise TooManyRequests(f"The demo sends {PER_MINUTE} a minute.", retry_after=max(1, wait))
+        self._sent[subscription_id] = [*last, now]
 
 
 async def demo_site(context: Context) -> Site:

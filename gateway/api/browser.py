@@ -13,11 +13,11 @@ from gateway.api.route import Call
 from gateway.api.scripts import Scripts
 from gateway.ceiling import HourlyCeiling
 from gateway.context import Context
-from gateway.demo import PER_MINUTE
+from gateway.demo import DemoLimit
 from gateway.enrolment import prove
 from gateway.errors import Forbidden, OriginNotAllowed
 from gateway.ingest import EventIngest
-from gateway.limits import RateLimit, client_address
+from gateway.limits import AddressLimiter, client_address
 from gateway.site_cache import SiteCache
 from storage import sites
 from storage.database import Transaction
@@ -36,9 +36,9 @@ class Browsers:
     sites: SiteCache
     ingest: EventIngest
     ceiling: HourlyCeiling
-    calls: RateLimit  # by address
-    refusals: RateLimit  # events that nobody can count, by address
-    demo_sends: RateLimit  # by subscription
+    calls: AddressLimiter
+    refusals: AddressLimiter  # of events that nobody can count
+    demo_sends: DemoLimit
     scripts: Scripts
     demo_files: Mapping[str, Asset]
 
@@ -55,9 +55,10 @@ def add_browsers(app: web.Application, context: Context) -> None:
         sites=known,
         ingest=ingest,
         ceiling=HourlyCeiling(clock),
-        calls=RateLimit(clock, burst=300, per_minute=600),
-        refusals=RateLimit(clock, burst=100, per_minute=60),
-        demo_sends=RateLimit(clock, burst=PER_MINUTE, per_minute=PER_MINUTE),
+        # Generous: behind one address of a mobile carrier are thousands of visitors.
+        calls=AddressLimiter(clock, rate=10, burst=300),
+        refusals=AddressLimiter(clock, rate=1, burst=100),
+        demo_sends=DemoLimit(clock),
         scripts=Scripts(STATIC, context.settings.public_url),
         demo_files=load_assets(STATIC / "demo"),
     )
@@ -71,17 +72,9 @@ def add_browsers(app: web.Application, context: Context) -> None:
     app.cleanup_ctx.append(write_events)
 
 
-def limit_address(call: Call[Any, Any], limit: RateLimit) -> None:
+def limit_address(call: Call[Any, Any], limiter: AddressLimiter) -> None:
     """TooManyRequests when this address has used up its share."""
-    request = call.request
-    forwarded_for = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, ()))
-    limit.take(client_address(_peer(request), forwarded_for, call.context.settings.trusted_proxies))
-
-
-def _peer(request: web.Request) -> str | None:
-    """None on a Unix socket."""
-    peer = None if request.transport is None else request.transport.get_extra_info("peername")
-    return peer[0] if isinstance(peer, tuple) else None
+    limiter.check(client_address(call.request, call.context.settings.trusted_proxies))
 
 
 async def site_of_page(call: Call[Any, Any]) -> Site:
