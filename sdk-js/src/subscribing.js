@@ -110,8 +110,8 @@ export async function agree(gateway, site, configuration, clicked) {
   try {
     await enrol(gateway, site, mine.subscription, enrolment);
   } catch (error) {
-    if (/** @type {Failure} */ (error).status != 409) throw error;
-    mine = await make(configuration, [mine]); // the gateway knows this endpoint with other keys
+    if (/** @type {Failure} */ (error).code != "known_with_other_keys") throw error;
+    mine = await make(configuration, [mine]);
     await enrol(gateway, site, mine.subscription, enrolment);
   }
   // No page lies in the worker's scope, so the browser looks for a newer worker only when told to.

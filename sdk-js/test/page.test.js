@@ -226,12 +226,19 @@ test("an endpoint that the gateway knows with other keys is given up for a new o
   let first;
   browser.answers["POST /v1/public/site_1/subscriptions"] = ({ subscription }) => {
     first = first || subscription.endpoint;
-    return subscription.endpoint == first ? [409, { code: "endpoint_known" }] : [201, { id: "sub_2", token: "t" }];
+    return subscription.endpoint == first ? [409, { code: "known_with_other_keys" }] : [201, { id: "sub_2", token: "t" }];
   };
   const page = await browser.view();
   assert.equal(await page.api.subscribe(), "subscribed");
   assert.notEqual(browser.subscriptions[0].endpoint, first);
   assert.equal(browser.subscriptions.length, 1);
+});
+
+test("another conflict costs the browser nothing", async () => {
+  browser.answers["POST /v1/public/site_1/subscriptions"] = [409, { code: "wrong_state" }];
+  const page = await browser.view();
+  await assert.rejects(page.api.subscribe(), { code: "wrong_state" });
+  assert.equal(browser.calls.filter((call) => call.startsWith("unsubscribe")).length, 0);
 });
 
 test("unsubscribing ends it in the browser and at the gateway, and only a click brings it back", async () => {

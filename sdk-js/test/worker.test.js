@@ -61,6 +61,11 @@ test("unknown fields and a later version are no reason not to show it", async ()
   assert.equal(sent().length, 1);
 });
 
+test("a field that is null is a field that is not there", async () => {
+  await deliver(browser.worker(), payload({}, { icon: null, body: null, tag: null }));
+  assert.deepEqual(Object.keys(browser.notifications[0]).sort(), ["close", "data", "renotify", "tag", "title"]);
+});
+
 test("an option that the browser refuses costs the option, not the notification", async () => {
   browser.showRefuses = ({ actions }) => actions !== undefined;
   await deliver(browser.worker(), payload({}, { actions: [{ action: "a", title: "A" }] }));

@@ -182,17 +182,20 @@ const cards = new Map(); // what arrived, by message
 function arrived({ type, message: id, notification }) {
   if (type === "displayed") {
     const card = document.createElement("li");
-    const icon = Object.assign(document.createElement("img"), { src: notification.icon || "icon.svg", alt: "" });
-    const title = Object.assign(document.createElement("b"), { textContent: notification.title });
-    const body = Object.assign(document.createElement("p"), { textContent: notification.body || "" });
-    const note = document.createElement("small");
-    note.textContent = new Date().toLocaleTimeString([], { timeStyle: "medium" });
-    card.append(icon, title, body, note);
+    card.append(
+      Object.assign(document.createElement("img"), { src: notification.icon || "icon.svg", alt: "" }),
+      Object.assign(document.createElement("b"), { textContent: notification.title }),
+      Object.assign(document.createElement("p"), { textContent: notification.body || "" }),
+      Object.assign(document.createElement("small"), {
+        textContent: new Date().toLocaleTimeString([], { timeStyle: "medium" }),
+      }),
+    );
     cards.get(id)?.remove(); // the same message again takes the place of the first
     cards.set(id, card);
     $("arrived").prepend(card);
     while ($("arrived").children.length > 3) $("arrived").lastChild.remove();
     $("empty").hidden = true;
+    if (message?.id === id && !stepOf("displayed").className) note("displayed", "on screen, report follows");
   } else if (cards.has(id)) {
     const card = cards.get(id);
     if (card.dataset.end) return;
