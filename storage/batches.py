@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storage.database import Row, Transaction
-from storage.ids import pack as pack, unpack as unpack  # noqa: PLC0414 - how a batch stores its members
+from storage.ids import pack as pack
+from storage.ids import unpack as unpack
 from storage.queries import load
 
 _SQL = load("batches")
@@ -77,7 +78,7 @@ async def claim(
     behind the others by as many places as its site has messages sending in that lane, so that sites share
     alike, however many messages each of them sends.
     """
-    rows = await tx.fetch(_SQL["claim"], owner, now, lease_ms, limit, list(lanes))
+    rows = await tx.fetch(_SQL["claim"], owner, now, lease_ms, limit, min(lanes), max(lanes))
     if rows:
         claimed = sorted({row[2] for row in rows})
         await tx.execute(_SQL["take_turn"], claimed)
@@ -86,11 +87,11 @@ async def claim(
 
 
 async def claim_of_message(
-    tx: Transaction, message_id: int, owner: str, now: int, lease_ms: int, limit: int = 1
+    tx: Transaction, message_id: int, owner: str, lease_ms: int, limit: int = 1
 ) -> list[Batch]:
     """As `claim`, for one message in any state and whatever is due when: for the batches that a cancelled or
     expired message leaves behind, whose members must be judged row by row."""
-    rows = await tx.fetch(_SQL["claim_of_message"], message_id, owner, now, lease_ms, limit)
+    rows = await tx.fetch(_SQL["claim_of_message"], message_id, owner, limit, lease_ms)
     return [_batch(row) for row in rows]
 
 
@@ -129,8 +130,8 @@ async def release_owner(tx: Transaction, owner: str) -> int:
 async def drop_untouched(tx: Transaction, message_id: int, limit: int = 1_000) -> list[tuple[str, int, int]]:
     """Deletes up to `limit` batches that nobody ever claimed and that wait for attempt 1.
 
-    Their members have no deliveries: the caller counts them, in this transaction, by (provider, variant, size),
-    without writing a row for each.
+    Their members have no deliveries: the caller counts them, in this transaction, by (provider, variant,
+    size), without writing a row for each.
     """
     return [(row[0], row[1], row[2]) for row in await tx.fetch(_SQL["drop_untouched"], message_id, limit)]
 

@@ -1,8 +1,8 @@
 """Deliveries: one message to one subscription, and how it ended. The sender's hot path ends here.
 
-Compare and set per row makes recording safe to repeat: attempt 1 inserts if there is no row, attempt n updates
-where attempt n-1 is still open. Counters move by the rows that really changed, in the same transaction, so that a
-batch that was reclaimed, or a flush that was repeated, counts nothing twice.
+Compare and set per row makes recording safe to repeat: attempt 1 inserts if there is no row, attempt n
+updates where attempt n-1 is still open. Counters move by the rows that really changed, in the same
+transaction, so that a batch that was reclaimed, or a flush that was repeated, counts nothing twice.
 """
 
 from collections.abc import Iterable, Sequence
@@ -71,8 +71,8 @@ class Delivery(NamedTuple):
 async def record(tx: Transaction, results: Sequence[Result]) -> set[tuple[int, int]]:
     """Stores results of any messages and moves the counters; which (message_id, subscription_id) changed.
 
-    Of several results for one attempt of one delivery the first counts. A result whose attempt was recorded before,
-    or whose previous attempt was not, changes nothing.
+    Of several results for one attempt of one delivery the first counts. A result whose attempt was
+    recorded before, or whose previous attempt was not, changes nothing.
     """
     firsts: dict[tuple[int, int, int], Result] = {}
     later: dict[tuple[int, int, int], Result] = {}
@@ -128,7 +128,9 @@ async def page(
 
 
 async def _store(tx: Transaction, query: str, results: Iterable[Result]) -> list[tuple[int, int, int]]:
-    """The (message, subscription, attempt) of the rows that changed. Sorted, so that two flushes lock in one order."""
+    """The (message, subscription, attempt) of the rows that changed. Sorted, so that two flushes lock in
+    one order.
+    """
     rows = sorted(
         (r.site_id, r.message_id, r.subscription_id, r.attempt, r.variant, r.outcome, r.code, r.reason, r.at)
         for r in results

@@ -1,13 +1,13 @@
 """What can go wrong in storage. Driver errors are mapped to these where the drivers are called.
 
-    StorageError                 also: a statement of ours that the database does not accept (a bug)
-    ├── NotFound                 no such row, or the row it refers to does not exist
-    ├── Conflict                 what is stored contradicts it: `what` names the constraint or thing
-    │   └── EndpointTaken        the endpoint is known with other keys
-    ├── StorageUnavailable       nothing was stored, try later; `hint` tells the operator what to do
-    └── SchemaMismatch           never at run time: the process must not start on this database
-        ├── SchemaTooNew         made by a newer release
-        └── SchemaTooOld         migrations are waiting
+StorageError                 also: a statement of ours that the database does not accept (a bug)
+├── NotFound                 no such row, or the row it refers to does not exist
+├── Conflict                 what is stored contradicts it: `what` names the constraint or thing
+│   └── EndpointTaken        the endpoint is known with other keys
+├── StorageUnavailable       nothing was stored, try later; `hint` tells the operator what to do
+└── SchemaMismatch           never at run time: the process must not start on this database
+    ├── SchemaTooNew         made by a newer release
+    └── SchemaTooOld         migrations are waiting
 """
 
 

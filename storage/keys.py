@@ -1,4 +1,6 @@
-"""Application server keys: the VAPID key pairs of a site (RFC 8292). A subscription works with one of them only."""
+"""Application server keys: the VAPID key pairs of a site (RFC 8292). A subscription works with one of
+them only.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +31,9 @@ class ApplicationServerKey:
 
 
 async def add(tx: Transaction, key: ApplicationServerKey) -> None:
-    """Raises Conflict when the site has this public key already (also a retired one), NotFound without site."""
+    """Raises Conflict when the site has this public key already (also a retired one), NotFound without
+    site.
+    """
     await tx.execute(
         _SQL["add"],
         key.id,
@@ -71,7 +75,9 @@ async def retire(tx: Transaction, site_id: int, id: int) -> None:
     await tx.execute(_SQL["retire"], site_id, id)
 
 
-async def set_state(tx: Transaction, id: int, from_state: KeyState, to_state: KeyState, reason: str | None) -> bool:
+async def set_state(
+    tx: Transaction, id: int, from_state: KeyState, to_state: KeyState, reason: str | None
+) -> bool:
     """Compare and set: False when the key is not in `from_state` any more."""
     return bool(await tx.execute(_SQL["set_state"], id, from_state.value, to_state.value, reason))
 

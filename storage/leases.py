@@ -1,6 +1,7 @@
 """Named leases: at most one owner at a time, for the scheduler's periodic work.
 
-They run on the database's clock (`lease_now`), never on wall time; the leases of batches are in storage.batches.
+They run on the database's clock (`lease_now`), never on wall time; the leases of batches are in
+storage.batches.
 """
 
 from storage.database import Transaction

@@ -151,7 +151,9 @@ async def find_idempotent(tx: Transaction, site_id: int, key: str) -> tuple[byte
 async def remember_idempotent(
     tx: Transaction, site_id: int, key: str, body_hash: bytes, message_id: int, now: int
 ) -> None:
-    """In the message's own transaction. Raises Conflict when the key is taken: roll back, read the winner's row."""
+    """In the message's own transaction. Raises Conflict when the key is taken: roll back, read the
+    winner's row.
+    """
     if not await tx.execute(_SQL["remember_idempotent"], site_id, key, body_hash, message_id, now):
         raise Conflict("idempotency key")
 
@@ -162,7 +164,9 @@ async def forget_idempotent(tx: Transaction, before: int, limit: int = 1_000) ->
 
 
 async def due(tx: Transaction, now: int, limit: int = 100) -> Sequence[Message]:
-    """Scheduled messages whose time has come and that have not expired: the lower lane, then the earliest first."""
+    """Scheduled messages whose time has come and that have not expired: the lower lane, then the
+    earliest first.
+    """
     return [_message(row) for row in await tx.fetch(_SQL["due"], now, limit)]
 
 
@@ -173,7 +177,8 @@ async def next_send_at(tx: Transaction, now: int) -> int | None:
 
 
 async def start(tx: Transaction, id: int, now: int, ceiling: int) -> bool:
-    """scheduled → sending, in its place among the turns. False when somebody else did it, or it was cancelled.
+    """scheduled → sending, in its place among the turns. False when somebody else did it, or it was
+    cancelled.
 
     `ceiling`: subscriptions with larger ids came too late for this message (`ids.id_ceiling`).
     """
@@ -191,8 +196,8 @@ async def freezing(tx: Transaction, limit: int = 100) -> Sequence[Message]:
 async def freeze_advance(tx: Transaction, id: int, cursor_from: int, cursor_to: int, judged: int) -> bool:
     """Moves the freeze on by one step, in the transaction that inserts the step's batches.
 
-    `judged`: the subscribers of this step. False (write nothing then) when the cursor is not `cursor_from` any more,
-    or the message has ended or is frozen.
+    `judged`: the subscribers of this step. False (write nothing then) when the cursor is not
+    `cursor_from` any more, or the message has ended or is frozen.
     """
     return bool(await tx.execute(_SQL["freeze_advance"], id, cursor_from, cursor_to, judged))
 
@@ -235,7 +240,9 @@ async def sending_past_expiry(tx: Transaction, now: int, limit: int = 100) -> Se
 
 
 async def progress_of(tx: Transaction, ids: Sequence[int]) -> dict[int, tuple[Progress | None, Results]]:
-    """Progress (None before the audience is frozen) and results of each message that exists, of one moment."""
+    """Progress (None before the audience is frozen) and results of each message that exists, of one
+    moment.
+    """
     audiences: dict[int, int | None] = {}
     counts: dict[int, dict[str, int]] = {}
     for id, audience, kind, n in await tx.fetch(_SQL["progress_of"], list(ids)):
@@ -258,9 +265,7 @@ def _progress(audience: int | None, counts: Mapping[str, int]) -> Progress | Non
     failed, expired = sum(failures.values()), counts.get("expired", 0)
     skipped, retrying = sum(skips.values()), counts.get(RETRYING, 0)
     remaining = audience - accepted - gone - failed - expired - skipped - retrying
-    return Progress(
-        audience, accepted, gone, failed, expired, skipped, retrying, remaining, failures, skips
-    )
+    return Progress(audience, accepted, gone, failed, expired, skipped, retrying, remaining, failures, skips)
 
 
 def _results(counts: Mapping[str, int]) -> Results:

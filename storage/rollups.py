@@ -19,7 +19,9 @@ SKIPPED = "skipped:"  # followed by the reason
 
 
 class Rollup(NamedTuple):
-    """`n` more of `kind`. `kind` is an Outcome's value (skipped: with its reason), RETRYING or an event's kind."""
+    """`n` more of `kind`. `kind` is an Outcome's value (skipped: with its reason), RETRYING or an
+    event's kind.
+    """
 
     site_id: int
     message_id: int

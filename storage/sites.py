@@ -115,4 +115,3 @@ def _site(row: Row) -> Site:
     id, name, origins, contact, identity, demo, settings, created_at = row
     origins = msgspec.json.decode(origins, type=tuple[str, ...])
     return Site(id, name, origins, contact, Identity(identity), bool(demo), created_at, settings)
-

@@ -1,7 +1,8 @@
 """Subscriptions: a browser's PushSubscription and what the site told us of its visitor."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace as copy
+from dataclasses import dataclass, field
+from dataclasses import replace as copy
 from enum import StrEnum
 from hashlib import blake2b
 from typing import NamedTuple
@@ -9,7 +10,8 @@ from typing import NamedTuple
 import msgspec
 
 from storage.database import Row, Scalar, Transaction
-from storage.errors import EndpointTaken as EndpointTaken, NotFound
+from storage.errors import EndpointTaken as EndpointTaken
+from storage.errors import NotFound
 from storage.ids import id_ceiling
 from storage.queries import load
 
@@ -95,7 +97,9 @@ class Imported:
 
 
 class MemberRow(NamedTuple):
-    """What a sender reads of each member: the columns in order. The driver's own row is returned, not this class."""
+    """What a sender reads of each member: the columns in order. The driver's own row is returned, not
+    this class.
+    """
 
     id: int
     state: str
@@ -113,17 +117,16 @@ def endpoint_hash(endpoint: str) -> bytes:
     return blake2b(endpoint.encode(), digest_size=16).digest()
 
 
-async def register(
-    tx: Transaction, site_id: int, id: int, new: NewSubscription, now: int
-) -> Registered:
+async def register(tx: Transaction, site_id: int, id: int, new: NewSubscription, now: int) -> Registered:
     """Stores a browser's subscription under `id`, or refreshes the one that has its endpoint already.
 
-    Refreshed with the same p256dh and auth only: it becomes active again, tags and attributes are merged, what is said
-    replaces what was known. With other keys EndpointTaken. Raises Conflict on an id clash.
+    Refreshed with the same p256dh and auth only: it becomes active again, tags and attributes are
+    merged, what is said replaces what was known. With other keys EndpointTaken. Raises Conflict on an id
+    clash.
     """
     if await tx.execute(_SQL["add"], *_new_values(site_id, id, new, now)):
         return Registered(id, created=True)
-    known = await _by_endpoint(tx, site_id, new.endpoint)
+    known = await by_endpoint(tx, site_id, new.endpoint)
     if known is None:  # it ended between the two statements (PostgreSQL): the second try meets no obstacle
         return await register(tx, site_id, id, new, now)
     await _refresh(tx, known, new, now)
@@ -139,7 +142,7 @@ async def replace(tx: Transaction, site_id: int, id: int, new: NewSubscription, 
     old = await get(tx, site_id, id)
     if old.state is SubscriptionState.ERASED:
         raise NotFound(f"subscription {id}")
-    known = await _by_endpoint(tx, site_id, new.endpoint)
+    known = await by_endpoint(tx, site_id, new.endpoint)
     if known is None:
         await _refresh(tx, copy(old, endpoint=new.endpoint, p256dh=new.p256dh, auth=new.auth), new, now)
         return Registered(id, created=False)
@@ -252,9 +255,7 @@ async def add_many(
             merged[old.id] = _merge(merged.get(old.id, old), new)
         elif earlier is None:
             fresh[new.endpoint] = (id, new)
-    await tx.execute_many(
-        _SQL["add"], [_new_values(site_id, id, new, now) for id, new in fresh.values()]
-    )
+    await tx.execute_many(_SQL["add"], [_new_values(site_id, id, new, now) for id, new in fresh.values()])
     for subscription in merged.values():
         await _save(tx, subscription)
     return Imported(len(fresh), len(rows) - len(fresh) - len(conflicts), tuple(conflicts))
@@ -273,7 +274,9 @@ async def count_new_since(tx: Transaction, site_id: int, at: int, limit: int) ->
 
 
 async def members(tx: Transaction, site_id: int, ids: Sequence[int]) -> Sequence[Row]:
-    """The members of a batch, each with MemberRow's columns, in no order; deleted ones are absent. Hot path."""
+    """The members of a batch, each with MemberRow's columns, in no order; deleted ones are absent. Hot
+    path.
+    """
     return await tx.fetch(_SQL["members"], site_id, list(ids))
 
 
@@ -281,30 +284,33 @@ async def audience_step(
     tx: Transaction, site_id: int, after_id: int, ceiling: int, limit: int
 ) -> Sequence[tuple[int, str]]:
     """(id, provider) of the next active subscriptions with after_id < id <= ceiling, by id. Hot path."""
-    return await tx.fetch(_SQL["audience_step"], site_id, after_id, ceiling, limit)  # type: ignore[return-value]
+    return await tx.fetch(_SQL["audience_step"], site_id, after_id, ceiling, limit)
 
 
 async def by_ids(tx: Transaction, site_id: int, ids: Sequence[int]) -> Sequence[tuple[int, str, str]]:
     """(id, provider, state) of those that exist."""
-    return await tx.fetch(_SQL["by_ids"], site_id, list(ids))  # type: ignore[return-value]
+    return await tx.fetch(_SQL["by_ids"], site_id, list(ids))
 
 
 async def by_external_ids(
     tx: Transaction, site_id: int, external_ids: Sequence[str]
 ) -> Sequence[tuple[str, int, str, str]]:
     """(external_id, id, provider, state); one external id may have several subscriptions, or none."""
-    return await tx.fetch(_SQL["by_external_ids"], site_id, list(external_ids))  # type: ignore[return-value]
+    return await tx.fetch(_SQL["by_external_ids"], site_id, list(external_ids))
 
 
 async def gone(tx: Transaction, site_id: int, ids: Sequence[int], now: int) -> int:
-    """A push service said 404 or 410: active → gone, or deleted if it never accepted a push (strangers may register
+    """A push service said 404 or 410: active → gone, or deleted if it never accepted a push (strangers
+    may register
     endpoints that never worked). How many were active."""
     deleted = await tx.execute(_SQL["delete_never_accepted"], site_id, list(ids))
     return deleted + await tx.execute(_SQL["gone"], site_id, list(ids), now)
 
 
 async def accepted(tx: Transaction, site_id: int, ids: Sequence[int], now: int) -> None:
-    """Remembers that they accepted a push. Pass only those whose stored `accepted_at` is older than a week."""
+    """Remembers that they accepted a push. Pass only those whose stored `accepted_at` is older than a
+    week.
+    """
     await tx.execute(_SQL["accepted"], site_id, list(ids), now)
 
 
@@ -313,7 +319,8 @@ async def expire_due(tx: Transaction, now: int, limit: int = 500) -> int:
     return await tx.execute(_SQL["expire_due"], now, limit)
 
 
-async def _by_endpoint(tx: Transaction, site_id: int, endpoint: str) -> Subscription | None:
+async def by_endpoint(tx: Transaction, site_id: int, endpoint: str) -> Subscription | None:
+    """In any state but erased: an erased one has no endpoint left."""
     found = await _by_endpoints(tx, site_id, [endpoint])
     return found[0] if found else None
 

@@ -1,4 +1,4 @@
-"""Ends messages: `sent` when no batch is left, an outcome for whom a cancelled or expired one leaves behind."""
+"""Ends messages: `sent` when no batch is left; an outcome for whom a cancelled or expired one leaves over."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -79,9 +79,7 @@ class Finisher:
         """Batches whose lease is free again: whoever in them has no outcome gets this one."""
 
         async def body(tx: Transaction) -> bool:
-            claimed = await batches.claim_of_message(
-                tx, message.id, self._owner, now, LEASE_MS, TOUCHED_A_STEP
-            )
+            claimed = await batches.claim_of_message(tx, message.id, self._owner, LEASE_MS, TOUCHED_A_STEP)
             await deliveries.record(
                 tx, [result for batch in claimed for result in _results(batch, leftover, now)]
             )

@@ -1,0 +1,182 @@
+"""PostgreSQL through asyncpg: a pool for transactions, one connection that listens for work."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import asyncpg
+
+from storage.database import Body, Row, Scalar, Value
+from storage.doorbell import Doorbell
+from storage.errors import StorageUnavailable
+from storage.migrations import MIGRATIONS, Migration, check_version, postgres_text
+from storage.postgres_errors import DRIVER_ERRORS, mapped
+from storage.queries import Query
+
+T = TypeVar("T")
+# asyncpg is generic in its stubs only.
+_Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
+
+_POOL = 8  # connections a process; the API commits single subscriptions, and commits wait for the disk
+_CONNECT_TIMEOUT = 10.0
+_STATEMENT_TIMEOUT = 60.0
+_TRIES = 5  # of a transaction that deadlocked
+_CHANNEL = "work"
+_MIGRATION_LOCK = 7_265_737_072  # any number, the same for every gateway
+
+
+async def open_postgres(url: str, *, migrate: bool) -> "PostgresDatabase":
+    """See storage.database.open_database."""
+    try:
+        # Not created by `async with`: close() ends it.
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=_POOL,
+            timeout=_CONNECT_TIMEOUT,
+            command_timeout=_STATEMENT_TIMEOUT,
+            server_settings={"application_name": "webpush-gateway", "jit": "off"},
+        )
+    except DRIVER_ERRORS as error:
+        raise mapped(error) from error
+    try:
+        async with pool.acquire() as connection:
+            if migrate:
+                await apply(connection)
+            check_version(await _version(connection))
+    except BaseException as error:
+        await pool.close()
+        if isinstance(error, DRIVER_ERRORS):
+            raise mapped(error) from error
+        raise
+    return PostgresDatabase(pool)
+
+
+async def apply(connection: _Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Each migration that is missing, in a transaction of its own, one process at a time."""
+    for migration in migrations:
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+            if await _version(connection) == migration.number - 1:
+                await connection.execute(postgres_text(migration))
+                await connection.execute(
+                    "insert into meta values ('schema', $1) on conflict (key) do update set value = $1",
+                    str(migration.number),
+                )
+
+
+async def _version(connection: _Connection) -> int:
+    if await connection.fetchval("select to_regclass('meta')") is None:
+        return 0
+    return int(await connection.fetchval("select value from meta where key = 'schema'") or 0)
+
+
+class PostgresDatabase:
+    """storage.database.Database on one server."""
+
+    dialect = "postgres"
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+        self._doorbell = Doorbell()
+        self._listener: _Connection | None = None
+        self._listening = asyncio.Lock()
+        self._closed = False
+
+    async def read(self, body: Body[T]) -> T:
+        return await self._transact(body, isolation="repeatable_read", readonly=True)
+
+    async def write(self, body: Body[T]) -> T:
+        return await self._transact(body, isolation="read_committed", readonly=False)
+
+    async def wait_for_work(self, timeout: float) -> None:
+        """Without a listening connection (the server is away) the time-out alone wakes the caller: slow,
+        not wrong.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        try:
+            await self._listen()
+        except DRIVER_ERRORS:
+            # The claim that follows meets the same server and says what is wrong with it.
+            self._listener = None
+        await self._doorbell.wait(max(0, deadline - loop.time()))
+
+    async def notify_work(self) -> None:
+        async def body(tx: PostgresTransaction) -> None:
+            await tx.notify_work()
+
+        await self.write(body)  # type: ignore[arg-type]
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._doorbell.ring()
+        if self._listener is not None:
+            await self._pool.release(self._listener)
+        await self._pool.close()
+
+    async def _listen(self) -> None:
+        async with self._listening:
+            if self._closed or (self._listener is not None and not self._listener.is_closed()):
+                return
+            connection = await self._pool.acquire(timeout=_CONNECT_TIMEOUT)
+            self._listener = connection
+            await connection.add_listener(_CHANNEL, self._on_notify)
+            self._doorbell.ring()  # something may have come while nobody listened
+
+    def _on_notify(self, *_: object) -> None:
+        self._doorbell.ring()
+
+    async def _transact(self, body: Body[T], **options: Any) -> T:
+        if self._closed:
+            raise StorageUnavailable("The database was closed; the gateway is stopping.")
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                async with (
+                    self._pool.acquire(timeout=_CONNECT_TIMEOUT) as connection,
+                    connection.transaction(**options),
+                ):
+                    return await body(PostgresTransaction(connection))
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+                if tries == _TRIES:
+                    raise mapped(error) from error
+            except DRIVER_ERRORS as error:
+                raise mapped(error) from error
+
+
+class PostgresTransaction:
+    """storage.database.Transaction over a connection on which a transaction is open.
+
+    Driver errors are mapped by the Database, not here: a deadlock must reach it as what it is.
+    """
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, query: Query, *args: Value) -> int:
+        status = await self._connection.execute(query.postgres, *args)
+        return int(status.rpartition(" ")[2])  # "INSERT 0 3", "UPDATE 3", "DELETE 3"
+
+    async def fetch(self, query: Query, *args: Value) -> Sequence[Row]:
+        return await self._connection.fetch(query.postgres, *args)  # type: ignore[return-value]
+
+    async def fetch_one(self, query: Query, *args: Value) -> Row | None:
+        return await self._connection.fetchrow(query.postgres, *args)  # type: ignore[return-value]
+
+    async def execute_many(self, query: Query, rows: Sequence[Sequence[Scalar]]) -> None:
+        await self._connection.executemany(query.postgres, rows)
+
+    async def fetch_rows(self, query: Query, rows: Sequence[Sequence[int | str | None]]) -> Sequence[Row]:
+        return await self.fetch(query, *map(list, zip(*rows, strict=True)))
+
+    async def execute_rows(self, query: Query, rows: Sequence[Sequence[int | str | None]]) -> int:
+        return await self.execute(query, *map(list, zip(*rows, strict=True)))
+
+    async def notify_work(self) -> None:
+        await self._connection.execute("select pg_notify($1, '')", _CHANNEL)

@@ -1,0 +1,116 @@
+-- name: add
+insert into batches (id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: claim (sqlite)
+-- Walks the sending messages in the order of their turns (messages_sending) and looks into each one's due batches
+-- (batches_by_due) until it has enough. CROSS JOIN fixes that order of loops; an ORDER BY due_at would sort them all.
+update batches set lease_owner = $1, lease_until = lease_now() + $3, leases = leases + 1
+where id in (
+    select b.id
+    from messages m indexed by messages_sending cross join batches b indexed by batches_by_due
+    where m.state = 'sending' and m.lane between $5 and $6
+        and b.message_id = m.id and b.due_at <= $2 and (b.lease_until is null or b.lease_until <= lease_now())
+    order by m.lane, m.turn limit $4)
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+
+-- name: claim (postgres)
+-- The same walk: the lateral subquery keeps the order of its outer side and stops at the limit. What another
+-- sender is claiming at this moment is skipped, not waited for.
+with picked as materialized (
+    select b.id
+    from (
+        select id from messages
+        where state = 'sending' and lane between $5 and $6
+        order by lane, turn
+    ) m cross join lateral (
+        select id from batches
+        where message_id = m.id and due_at <= $2 and (lease_until is null or lease_until <= lease_now())
+        order by due_at limit $4
+        for update skip locked
+    ) b
+    limit $4
+)
+update batches set lease_owner = $1, lease_until = lease_now() + $3, leases = leases + 1
+where id in (select id from picked)
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+
+-- name: advance_turns (sqlite)
+update turns set turn = (select max(turns.turn, max(m.turn)) from messages m where m.id in ids($1) and m.lane = turns.lane)
+where lane in (select lane from messages where id in ids($1));
+
+-- name: advance_turns (postgres)
+-- Approximate is enough, waiting for another sender's claim is not: skip the lane if somebody is moving it.
+update turns
+set turn = greatest(turn, (select max(m.turn) from messages m where m.id in ids($1) and m.lane = turns.lane))
+where lane in (
+    select lane from turns where lane in (select lane from messages where id in ids($1))
+    for update skip locked);
+
+-- name: take_turn
+-- Stride scheduling: a site with k messages sending moves each of them on by k.
+update messages
+set turn = (select case when t.turn > messages.turn then t.turn else messages.turn end
+        from turns t where t.lane = messages.lane)
+    + (select count(*) from messages o
+        where o.state = 'sending' and o.site_id = messages.site_id and o.lane = messages.lane)
+where id in ids($1);
+
+-- name: claim_of_message (sqlite)
+update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = leases + 1
+where id in (
+    select id from batches
+    where message_id = $1 and (lease_until is null or lease_until <= lease_now()) limit $3)
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+
+-- name: claim_of_message (postgres)
+with picked as materialized (
+    select id from batches
+    where message_id = $1 and (lease_until is null or lease_until <= lease_now()) limit $3
+    for update skip locked
+)
+update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = leases + 1
+where id in (select id from picked)
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+
+-- name: extend
+update batches set lease_until = lease_now() + cast($3 as bigint) where id in ids($1) and lease_owner = $2
+returning id;
+
+-- name: finish
+delete from batches where id = $1 and lease_owner = $2;
+
+-- name: finish_many
+delete from batches where id in ids($1) and lease_owner = $2
+returning id;
+
+-- name: release
+update batches set lease_owner = null, lease_until = null where id in ids($1) and lease_owner = $2;
+
+-- name: release_owner
+update batches set lease_owner = null, lease_until = null where lease_owner = $1;
+
+-- name: drop_untouched (sqlite)
+delete from batches where id in (
+    select id from batches where message_id = $1 and leases = 0 and attempt = 1 limit $2)
+returning provider, variant, size;
+
+-- name: drop_untouched (postgres)
+-- Skips what a sender is claiming at this moment: it will have been touched.
+delete from batches where id in (
+    select id from batches where message_id = $1 and leases = 0 and attempt = 1 limit $2
+    for update skip locked)
+returning provider, variant, size;
+
+-- name: leftovers
+select m.id from (select distinct message_id from batches) b join messages m on m.id = b.message_id
+where m.state in ('sent', 'cancelled', 'expired')
+order by m.id limit $1;
+
+-- name: count_of_message
+select count(*) from batches where message_id = $1;
+
+-- name: next_due
+-- One look into the batches' index for each sending message.
+select min((select min(b.due_at) from batches b where b.message_id = m.id and b.due_at > $1))
+from messages m where m.state = 'sending';

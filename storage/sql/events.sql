@@ -1,0 +1,21 @@
+-- name: record
+insert into events (site_id, message_id, subscription_id, kind, variant, action, at)
+select site_id, message_id, subscription_id, kind, variant, action, at
+from rows($1: site_id bigint, message_id bigint, subscription_id bigint, kind text, variant smallint,
+    action text, at bigint)
+where true
+on conflict (site_id, message_id, subscription_id, kind) do nothing
+returning message_id, subscription_id, kind;
+
+-- name: providers
+-- Distinct in effect: pairs may repeat, the caller makes a dict of them.
+select s.site_id, s.id, s.provider
+from rows($1: site_id bigint, id bigint)
+join subscriptions s on s.site_id = rows.site_id and s.id = rows.id;
+
+-- name: track
+insert into custom_events (site_id, id, subscription_id, name, data, at) values ($1, $2, $3, $4, $5, $6);
+
+-- name: custom_of_subscription
+select id, site_id, subscription_id, name, data, at from custom_events
+where site_id = $1 and subscription_id = $2 order by id desc limit $3;

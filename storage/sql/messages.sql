@@ -1,0 +1,113 @@
+-- Columns stand in the order of storage.messages.COLUMNS wherever a message is read or written whole.
+
+-- name: add
+insert into messages (
+    id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
+    send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
+    freeze_ceiling, turn, next_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+    $24, $25, $26);
+
+-- name: get
+select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
+    send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
+    freeze_ceiling, turn, next_at
+from messages where site_id = $1 and id = $2;
+
+-- name: by_ids
+select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
+    send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
+    freeze_ceiling, turn, next_at
+from messages where id in ids($1);
+
+-- name: page
+select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
+    send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
+    freeze_ceiling, turn, next_at
+from messages where site_id = $1 and id < $2 order by id desc limit $3;
+
+-- name: update_before_start
+update messages
+set state = $3, priority = $4, lane = $5, content = $6, audience_spec = $7, ttl = $8, rate = $9, send_at = $10,
+    expires_at = $11
+where site_id = $1 and id = $2 and state in ('draft', 'scheduled');
+
+-- name: find_idempotent
+select body_hash, message_id, created_at from idempotency_keys where site_id = $1 and key = $2;
+
+-- name: remember_idempotent
+insert into idempotency_keys (site_id, key, body_hash, message_id, created_at) values ($1, $2, $3, $4, $5)
+on conflict (site_id, key) do nothing;
+
+-- name: forget_idempotent
+delete from idempotency_keys where (site_id, key) in (
+    select site_id, key from idempotency_keys where created_at < $1 order by created_at limit $2);
+
+-- name: due
+-- The partial index holds nothing but what is scheduled, in this order of lanes and times.
+select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
+    send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
+    freeze_ceiling, turn, next_at
+from messages
+where state = 'scheduled' and send_at <= $1 and (expires_at is null or expires_at > $1)
+order by lane, send_at limit $2;
+
+-- name: next_send_at
+select min(send_at) from messages where state = 'scheduled' and send_at > $1;
+
+-- name: start
+update messages set state = 'sending', started_at = $2, freeze_ceiling = $3, state_reason = null
+where id = $1 and state = 'scheduled';
+
+-- name: queue_turn
+-- Behind the turn taken last by as many places as its site has messages sending: those of one site are spread
+-- out among the others' instead of going first in a row.
+update messages
+set turn = (select t.turn from turns t where t.lane = messages.lane)
+    + (select count(*) from messages o
+        where o.state = 'sending' and o.site_id = messages.site_id and o.lane = messages.lane)
+where id = $1;
+
+-- name: freezing
+select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
+    send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
+    freeze_ceiling, turn, next_at
+from messages where frozen_at is null and state in ('sending', 'paused') order by id limit $1;
+
+-- name: freeze_advance
+update messages set freeze_cursor = $3, judged = judged + $4
+where id = $1 and freeze_cursor = $2 and frozen_at is null and state in ('sending', 'paused');
+
+-- name: frozen
+update messages set audience = $2, unknown = $3, frozen_at = $4
+where id = $1 and frozen_at is null and state in ('sending', 'paused');
+
+-- name: transition
+update messages set state = $3, state_reason = $4, ended_at = $5 where id = $1 and state in texts($2);
+
+-- name: finish_done
+-- A sending message costs one look into the batches' index.
+update messages set state = 'sent', state_reason = null, ended_at = $1
+where state = 'sending' and id in (
+    select m.id from messages m
+    where m.state = 'sending' and m.frozen_at is not null
+        and not exists (select 1 from batches b where b.message_id = m.id)
+    limit $2)
+returning id;
+
+-- name: expired_scheduled
+select id from messages
+where expires_at <= $1 and state in ('scheduled', 'sending', 'paused') and state = 'scheduled'
+order by expires_at limit $2;
+
+-- name: sending_past_expiry
+select id from messages
+where expires_at <= $1 and state in ('scheduled', 'sending', 'paused') and state in ('sending', 'paused')
+order by expires_at limit $2;
+
+-- name: progress_of
+-- One statement, so that audience and counters are of one moment even where every statement has its own snapshot.
+select m.id, m.audience, r.kind, cast(sum(r.n) as bigint)
+from messages m left join rollups r on r.site_id = m.site_id and r.message_id = m.id
+where m.id in ids($1)
+group by m.id, m.audience, r.kind;

@@ -1,0 +1,72 @@
+-- name: add
+insert into sites (id, name, origins, contact, identity, demo, settings, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: get
+select id, name, origins, contact, identity, demo, settings, created_at
+from sites where id = $1 and deleted_at is null;
+
+-- name: page
+select id, name, origins, contact, identity, demo, settings, created_at
+from sites where id > $1 and deleted_at is null order by id limit $2;
+
+-- name: page_of
+select id, name, origins, contact, identity, demo, settings, created_at
+from sites where id > $1 and deleted_at is null and id in ids($3) order by id limit $2;
+
+-- name: update
+update sites set name = $2, origins = $3, contact = $4, identity = $5, demo = $6, settings = $7
+where id = $1 and deleted_at is null;
+
+-- name: delete
+update sites set deleted_at = $2 where id = $1 and deleted_at is null;
+
+-- name: revoke_tokens
+update tokens set revoked_at = $2 where site_id = $1 and revoked_at is null;
+
+-- name: retire_keys
+update application_server_keys set state = 'retired', state_reason = 'site_deleted' where site_id = $1;
+
+-- name: cancel_messages
+update messages set state = 'cancelled', state_reason = 'site_deleted', ended_at = $2
+where site_id = $1 and state in ('draft', 'scheduled', 'sending', 'paused');
+
+-- name: find_demo
+select id, name, origins, contact, identity, demo, settings, created_at
+from sites where demo = 1 and deleted_at is null order by id limit 1;
+
+-- name: deleted
+select id from sites where deleted_at is not null order by id limit 1;
+
+-- name: purge
+delete from sites where id = $1;
+
+-- name: purge_custom_events
+delete from custom_events where (site_id, id) in (select site_id, id from custom_events where site_id = $1 limit $2);
+
+-- name: purge_events
+delete from events where (site_id, message_id, subscription_id, kind) in (select site_id, message_id, subscription_id, kind from events where site_id = $1 limit $2);
+
+-- name: purge_deliveries
+delete from deliveries where (site_id, message_id, subscription_id) in (select site_id, message_id, subscription_id from deliveries where site_id = $1 limit $2);
+
+-- name: purge_rollups
+delete from rollups where (site_id, message_id, variant, provider, hour, kind) in (select site_id, message_id, variant, provider, hour, kind from rollups where site_id = $1 limit $2);
+
+-- name: purge_batches
+delete from batches where id in (select id from batches where site_id = $1 limit $2);
+
+-- name: purge_idempotency_keys
+delete from idempotency_keys where (site_id, key) in (select site_id, key from idempotency_keys where site_id = $1 limit $2);
+
+-- name: purge_messages
+delete from messages where id in (select id from messages where site_id = $1 limit $2);
+
+-- name: purge_subscriptions
+delete from subscriptions where (site_id, id) in (select site_id, id from subscriptions where site_id = $1 limit $2);
+
+-- name: purge_tokens
+delete from tokens where id in (select id from tokens where site_id = $1 limit $2);
+
+-- name: purge_application_server_keys
+delete from application_server_keys where id in (select id from application_server_keys where site_id = $1 limit $2);

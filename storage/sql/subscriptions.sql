@@ -1,0 +1,109 @@
+-- name: add
+insert into subscriptions (
+    site_id, id, provider, key_id, endpoint, endpoint_hash, p256dh, auth, state, created_at, seen_at, expires_at,
+    external_id, language, timezone, tags, attributes)
+values ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $12, $13, $14, $15, $16)
+on conflict (site_id, endpoint_hash) do nothing;
+
+-- name: save
+update subscriptions
+set state = $3, provider = $4, key_id = $5, endpoint = $6, endpoint_hash = $7, p256dh = $8, auth = $9, seen_at = $10,
+    expires_at = $11, ended_at = $12, external_id = $13, language = $14, timezone = $15, tags = $16,
+    attributes = $17, opted_out = $18
+where site_id = $1 and id = $2;
+
+-- name: get
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
+    ended_at, external_id, language, timezone, tags, attributes, opted_out
+from subscriptions where site_id = $1 and id = $2;
+
+-- name: by_endpoints
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
+    ended_at, external_id, language, timezone, tags, attributes, opted_out
+from subscriptions where site_id = $1 and endpoint_hash in hashes($2);
+
+-- name: page
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
+    ended_at, external_id, language, timezone, tags, attributes, opted_out
+from subscriptions where site_id = $1 and id > $2 order by id limit $3;
+
+-- name: page_filtered (sqlite)
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
+    ended_at, external_id, language, timezone, tags, attributes, opted_out
+from subscriptions
+where site_id = $1 and id > $2
+    and ($4 is null or exists (select 1 from json_each(tags) where value = $4)) and ($5 is null or state = $5)
+order by id limit $3;
+
+-- name: page_filtered (postgres)
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
+    ended_at, external_id, language, timezone, tags, attributes, opted_out
+from subscriptions
+where site_id = $1 and id > $2
+    and ($4::text is null or tags::jsonb ? $4) and ($5::text is null or state = $5)
+order by id limit $3;
+
+-- name: page_by_external_id (sqlite)
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
+    ended_at, external_id, language, timezone, tags, attributes, opted_out
+from subscriptions
+where site_id = $1 and external_id = $6 and id > $2
+    and ($4 is null or exists (select 1 from json_each(tags) where value = $4)) and ($5 is null or state = $5)
+order by id limit $3;
+
+-- name: page_by_external_id (postgres)
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
+    ended_at, external_id, language, timezone, tags, attributes, opted_out
+from subscriptions
+where site_id = $1 and external_id = $6 and id > $2
+    and ($4::text is null or tags::jsonb ? $4) and ($5::text is null or state = $5)
+order by id limit $3;
+
+-- name: end
+update subscriptions set state = $3, ended_at = $4 where site_id = $1 and id = $2 and state = 'active';
+
+-- name: erase
+update subscriptions
+set state = 'erased', ended_at = $3, endpoint = '', endpoint_hash = $4, p256dh = $5, auth = $6, external_id = null,
+    language = null, timezone = null, tags = null, attributes = null, opted_out = null, expires_at = null
+where site_id = $1 and id = $2;
+
+-- name: erase_custom_events
+delete from custom_events where site_id = $1 and subscription_id = $2;
+
+-- name: count_by_state
+select state, count(*) from subscriptions where site_id = $1 group by state;
+
+-- name: count_new_since
+select count(*) from (select 1 from subscriptions where site_id = $1 and id > $2 limit $3) newest;
+
+-- name: members
+-- Columns in the order of storage.subscriptions.MemberRow. 500 look-ups in the primary key.
+select id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id
+from subscriptions where site_id = $1 and id in ids($2);
+
+-- name: audience_step
+-- By the primary key, which is the table itself on SQLite: a range, in order, nothing sorted.
+select id, provider from subscriptions
+where site_id = $1 and id > $2 and id <= $3 and state = 'active'
+order by id limit $4;
+
+-- name: by_ids
+select id, provider, state from subscriptions where site_id = $1 and id in ids($2);
+
+-- name: by_external_ids
+select external_id, id, provider, state from subscriptions where site_id = $1 and external_id in texts($2);
+
+-- name: delete_never_accepted
+delete from subscriptions where site_id = $1 and id in ids($2) and state = 'active' and accepted_at is null;
+
+-- name: gone
+update subscriptions set state = 'gone', ended_at = $3 where site_id = $1 and id in ids($2) and state = 'active';
+
+-- name: accepted
+update subscriptions set accepted_at = $3 where site_id = $1 and id in ids($2);
+
+-- name: expire_due
+update subscriptions set state = 'expired', ended_at = $1
+where (site_id, id) in (
+    select site_id, id from subscriptions where expires_at is not null and expires_at <= $1 and state = 'active' limit $2);

@@ -1,0 +1,149 @@
+"""Fixtures for tests that need a real database: `database` runs a test on SQLite and on PostgreSQL.
+
+One PostgreSQL server a session (PyPI's pgserver brings it; without a wheel for this machine, the one
+that is installed), one database a test, copied from a migrated template. Import the fixtures into a
+conftest.py:
+
+    from tests.databases import database, database_url, postgres_server  # noqa: F401
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from storage.database import Database, open_database
+
+_TEMPLATE = "gateway_template"
+_numbers = count(1)
+
+
+class PostgresServer:
+    """A server of our own; `url(name)` is a database on it."""
+
+    def __init__(self, url: Callable[[str], str]) -> None:
+        self.url = url
+        _elsewhere(self._prepare())
+
+    async def _prepare(self) -> None:
+        admin = await asyncpg.connect(self.url("postgres"))
+        # What a crash of the machine would lose does not matter here.
+        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+            await admin.execute(f"alter system set {setting}")
+        await admin.execute("select pg_reload_conf()")
+        await admin.execute(f"create database {_TEMPLATE}")
+        await admin.close()
+        database = await open_database(self.url(_TEMPLATE), migrate=True)
+        await database.close()
+
+    async def create(self, *, migrated: bool = True) -> str:
+        """The URL of a new database."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        admin = await asyncpg.connect(self.url("postgres"))
+        template = _TEMPLATE if migrated else "template0"
+        await admin.execute(f"create database {name} template {template}")
+        await admin.close()
+        return self.url(name)
+
+
+def _elsewhere(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Runs it in an event loop of another thread: session fixtures must not touch the tests' loops."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(coroutine)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    directory = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its platformdirs warns about XDG_RUNTIME_DIR while importing
+            import pgserver
+    except ImportError:
+        yield from _installed_server(directory)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            server = pgserver.get_server(directory / "data", cleanup_mode="stop")
+        try:
+            yield PostgresServer(lambda name: server.get_uri(database=name))
+        finally:
+            server.cleanup()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _installed_server(directory: Path) -> Iterator[PostgresServer]:
+    """`initdb` and `postgres` from PATH or from Debian's packages; as root through the user "postgres"."""
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not folders:
+        pytest.skip("needs PostgreSQL: pip install pgserver, or apt install postgresql")
+    as_user: dict[str, Any] = {"user": "postgres"} if os.geteuid() == 0 else {}
+    if as_user:
+        shutil.chown(directory, "postgres")
+    data = directory / "data"
+    initdb = [folders[-1] / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8"]
+    subprocess.run(initdb, check=True, capture_output=True, cwd=directory, **as_user)
+    control = [folders[-1] / "pg_ctl", "-D", data, "-w", "-l", directory / "log"]
+    start = [*control, "-o", f"-h '' -k {directory}", "start"]
+    subprocess.run(start, check=True, capture_output=True, cwd=directory, **as_user)
+    try:
+        yield PostgresServer(lambda name: f"postgresql://postgres@/{name}?host={directory}")
+    finally:
+        stop = [*control, "-m", "fast", "stop"]
+        subprocess.run(stop, check=True, capture_output=True, cwd=directory, **as_user)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Narrow it for a test of one database: `@pytest.mark.parametrize("dialect", ["sqlite"],
+    indirect=True)`.
+    """
+    return str(request.param)
+
+
+@pytest.fixture
+async def empty_database_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of a new database without any schema."""
+    if dialect == "sqlite":
+        return f"sqlite:///{tmp_path / 'gateway.sqlite3'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return await server.create(migrated=False)
+
+
+@pytest.fixture
+async def database_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of a new database; migrated already on PostgreSQL."""
+    if dialect == "sqlite":
+        return f"sqlite:///{tmp_path / 'gateway.sqlite3'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return await server.create()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A new, migrated, open database; a SQLite one makes no pauses between its transactions."""
+    opened = await open_database(database_url, migrate=True, write_pause=0)
+    yield opened
+    await opened.close()
