@@ -34,9 +34,10 @@ class Patience:
 class Supervisor:
     """Keeps `count` children alive.
 
-    `command(pipe, owner)` is the program to run; it must call `exit_on_parent_death(pipe, …)`. Each child gets
-    a fresh `owner`, under which it leases batches. `on_death(owner)` is awaited when one died on its own or had
-    to be killed, so that its leases can be released; a failure is logged, and the leases run out by themselves.
+    `command(pipe, owner)` is the program to run; it must call `exit_on_parent_death(pipe, …)`. Each child
+    gets a fresh `owner`, under which it leases batches. `on_death(owner)` is awaited when one died on its own
+    or had to be killed, so that its leases can be released; a failure of it is logged, no more, because
+    leases run out by themselves.
     """
 
     def __init__(
