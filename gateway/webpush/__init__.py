@@ -20,7 +20,15 @@ from gateway.webpush.address import is_public
 from gateway.webpush.answer import Answer, Verdict, classify
 from gateway.webpush.curl import CurlTransport, TransportLimits
 from gateway.webpush.encryption import MAX_PLAINTEXT, check_size, encrypt
-from gateway.webpush.endpoint import MAX_ENDPOINT, Endpoint, Origin, Provider, PushHosts, parse_endpoint
+from gateway.webpush.endpoint import (
+    HTTPS_PORT,
+    MAX_ENDPOINT,
+    Endpoint,
+    Origin,
+    Provider,
+    PushHosts,
+    parse_endpoint,
+)
 from gateway.webpush.errors import (
     InvalidContact,
     InvalidEndpoint,
@@ -38,6 +46,7 @@ from gateway.webpush.transport import OnReply, Reply, Transport
 from gateway.webpush.vapid import VapidTokens, parse_contact
 
 __all__ = [
+    "HTTPS_PORT",
     "MAX_ENDPOINT",
     "MAX_PLAINTEXT",
     "MAX_TOPIC",

@@ -57,7 +57,7 @@ class Transfer:
         set_option(pycurl.NOPROXY, "")
         set_option(pycurl.NOSIGNAL, 1)
         set_option(pycurl.PIPEWAIT, 1)
-        # The least that libcurl allows, instead of 64 kB: it halves the memory of a request in flight (36 kB).
+        # The least that libcurl allows, instead of 64 kB: it halves the memory of a request in flight.
         set_option(pycurl.UPLOAD_BUFFERSIZE, 16_384)
         set_option(pycurl.CONNECTTIMEOUT_MS, int(connect_timeout * 1000))
         set_option(pycurl.TIMEOUT_MS, int(total_timeout * 1000))
