@@ -1,7 +1,7 @@
 """The scheduler: small jobs, each in a loop of its own, at work while this process leads.
 
-The lease only saves work: every job changes messages by compare-and-set, so that two leaders at a time (one of
-them was paused as a whole, say) do no harm.
+The lease only saves work: every job changes messages by compare-and-set, so that two leaders at a time (when
+the first was paused as a whole, say) do no harm.
 """
 
 import asyncio

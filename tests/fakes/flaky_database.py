@@ -1,0 +1,38 @@
+"""A database that is there or is not, as the test says."""
+
+from storage.database import Body, Database, T
+from storage.errors import StorageUnavailable
+
+
+class FlakyDatabase:
+    """`down` makes every use fail; `lose_commits` commits writes and then says that it failed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.dialect = database.dialect
+        self.down = False
+        self.lose_commits = False
+
+    async def read(self, body: Body[T]) -> T:
+        self._check()
+        return await self._database.read(body)
+
+    async def write(self, body: Body[T]) -> T:
+        self._check()
+        result = await self._database.write(body)
+        if self.lose_commits:
+            raise StorageUnavailable("The connection broke during the commit.")
+        return result
+
+    async def wait_for_work(self, timeout: float) -> None:
+        await self._database.wait_for_work(timeout)
+
+    async def notify_work(self) -> None:
+        await self._database.notify_work()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    def _check(self) -> None:
+        if self.down:
+            raise StorageUnavailable("The database is switched off.")

@@ -1,0 +1,455 @@
+"""A sender from the claim to the recorded outcome, on SQLite and with push services that the test plays."""
+
+import asyncio
+import json
+from typing import Any
+
+import http_ece
+import pytest
+
+from gateway.audience import AudienceSpec, Recipient
+from gateway.delivery.pump import SenderLimits
+from gateway.webpush import PushRequest, Reply
+from storage import keys, messages, subscriptions
+from storage.deliveries import Outcome
+from storage.messages import MessageState, Priority
+from storage.subscriptions import SubscriptionState
+from tests.eventually import eventually
+from tests.fakes.transport import CREATED, FakeTransport
+from tests.unit.installation import AUTH, BROWSER_KEY, Installation
+from tests.unit.sending import QUICK, expire_leases, finish, nothing_left, sender, start_due
+
+GONE = Reply(410)
+RECEIVED = Reply(201, [b"X-WNS-NotificationStatus: received\r\n"])
+
+
+def payload_of(request: PushRequest) -> dict[str, Any]:
+    text = http_ece.decrypt(request.body, private_key=BROWSER_KEY, auth_secret=AUTH)
+    payload: dict[str, Any] = json.loads(text)
+    return payload
+
+
+def header(request: PushRequest, name: str) -> str | None:
+    lines = (line.split(": ", 1) for line in request.headers)
+    return next((value for found, value in lines if found == name), None)
+
+
+async def state_of(installation: Installation, id: int) -> SubscriptionState | None:
+    rows = await installation.database.read(lambda tx: subscriptions.by_ids(tx, installation.site.id, [id]))
+    return SubscriptionState(rows[0][2]) if rows else None
+
+
+async def send_all(installation: Installation, transport: FakeTransport, message_id: int) -> None:
+    """Send what is due, until nothing is left of the message."""
+    async with sender(installation, transport):
+        await eventually(lambda: nothing_left(installation, message_id))
+
+
+async def test_every_subscriber_of_a_broadcast_is_sent_to_once(installation: Installation) -> None:
+    for provider, count in (("fcm", 700), ("mozilla", 501), ("wns", 3)):
+        await installation.subscribe(count, provider)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: RECEIVED)
+
+    await send_all(installation, transport, message.id)
+    await finish(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.audience, progress.accepted, progress.remaining) == (1204, 1204, 0)
+    assert len({request.url for request in transport.posted}) == len(transport.posted) == 1204
+    assert (await installation.message(message.id)).state is MessageState.SENT
+
+
+async def test_a_410_marks_the_subscription_gone_if_it_ever_worked(installation: Installation) -> None:
+    [id] = await installation.subscribe(1)
+    first = await installation.add_message()
+    await start_due(installation)
+    await send_all(installation, FakeTransport(), first.id)
+    second = await installation.add_message()
+    await start_due(installation)
+
+    await send_all(installation, FakeTransport(lambda _: GONE), second.id)
+
+    assert await state_of(installation, id) is SubscriptionState.GONE
+    progress = await installation.progress(second.id)
+    assert progress is not None
+    assert progress.gone == 1
+
+
+async def test_a_410_deletes_a_subscription_that_never_worked(installation: Installation) -> None:
+    [id] = await installation.subscribe(1)
+    message = await installation.add_message()
+    await start_due(installation)
+
+    await send_all(installation, FakeTransport(lambda _: Reply(404)), message.id)
+
+    assert await state_of(installation, id) is None
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.audience, progress.gone) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (400, Outcome.REJECTED),
+        (401, Outcome.UNAUTHORIZED),
+        (403, Outcome.UNAUTHORIZED),
+        (413, Outcome.TOO_LARGE),
+    ],
+)
+async def test_a_refusal_is_counted_and_ends_no_subscription(
+    installation: Installation, status: int, outcome: Outcome
+) -> None:
+    [id] = await installation.subscribe(1)
+    message = await installation.add_message()
+    await start_due(installation)
+
+    await send_all(installation, FakeTransport(lambda _: Reply(status, body=b"no")), message.id)
+
+    assert await state_of(installation, id) is SubscriptionState.ACTIVE
+    delivery = (await installation.deliveries(message.id))[id]
+    assert (delivery.outcome, delivery.code) == (outcome, status)
+    assert "no" in (delivery.reason or "")
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.failures == {outcome: 1}
+
+
+async def test_who_cannot_be_sent_to_any_more_is_skipped_with_the_reason(installation: Installation) -> None:
+    ids = await installation.subscribe(6)
+    message = await installation.add_message()
+    await start_due(installation)
+    site_id, now = installation.site.id, installation.clock.now()
+
+    async def meanwhile(tx: Any) -> None:
+        await subscriptions.end(tx, site_id, ids[0], SubscriptionState.UNSUBSCRIBED, now)
+        await subscriptions.end(tx, site_id, ids[1], SubscriptionState.GONE, now)
+        await subscriptions.erase(tx, site_id, ids[2], now)
+        await subscriptions.gone(tx, site_id, [ids[3]], now)
+
+    await installation.database.write(meanwhile)
+    transport = FakeTransport()
+    await send_all(installation, transport, message.id)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.skips == {"unsubscribed": 1, "gone": 1, "erased": 1, "deleted": 1}
+    assert (progress.accepted, len(transport.posted)) == (2, 2)
+
+
+async def test_a_subscription_past_its_expiration_time_is_skipped(installation: Installation) -> None:
+    await installation.subscribe(1, expires_at=installation.clock.now() + 1_000)
+    message = await installation.add_message()
+    await start_due(installation)
+    installation.clock.advance(1)
+    transport = FakeTransport()
+
+    await send_all(installation, transport, message.id)
+
+    assert not transport.posted
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.skips == {"expired": 1}
+
+
+async def test_nothing_is_signed_with_a_retired_key(installation: Installation) -> None:
+    await installation.subscribe(2)
+    message = await installation.add_message()
+    await start_due(installation)
+    site_id, key_id = installation.site.id, installation.key.id
+    await installation.database.write(lambda tx: keys.retire(tx, site_id, key_id))
+    transport = FakeTransport()
+
+    await send_all(installation, transport, message.id)
+
+    assert not transport.posted
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.skips == {"key_retired": 2}
+
+
+async def test_each_recipient_reads_their_own_data_and_token(installation: Installation) -> None:
+    await installation.subscribe(1, external_id="ann")
+    await installation.subscribe(1, external_id="bob")
+    recipients = (Recipient("ann", {"seat": 1}), Recipient("bob", {"seat": 2}), Recipient("nobody"))
+    message = await installation.add_message(AudienceSpec(recipients=recipients))
+    await start_due(installation)
+    transport = FakeTransport()
+
+    await send_all(installation, transport, message.id)
+
+    payloads = [payload_of(request) for request in transport.posted]
+    assert sorted(payload["n"]["data"]["seat"] for payload in payloads) == [1, 2]
+    assert len({payload["t"] for payload in payloads}) == 2
+    assert (await installation.message(message.id)).unknown == 1
+
+
+async def test_a_visitor_who_became_somebody_else_does_not_get_the_message(
+    installation: Installation,
+) -> None:
+    [id] = await installation.subscribe(1, external_id="ann")
+    message = await installation.add_message(AudienceSpec(external_ids=("ann",)))
+    await start_due(installation)
+    change = subscriptions.Change(external_id="bob")
+    await installation.database.write(lambda tx: subscriptions.change(tx, installation.site.id, id, change))
+    transport = FakeTransport()
+
+    await send_all(installation, transport, message.id)
+
+    assert not transport.posted
+    assert (await installation.deliveries(message.id))[id].outcome is Outcome.RENDER_FAILED
+
+
+async def test_a_retry_comes_after_retry_after_with_what_is_left_of_the_ttl(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(3)
+    message = await installation.add_message(ttl=600)
+    await start_due(installation)
+    transport = FakeTransport(lambda _: Reply(429, [b"Retry-After: 120\r\n"]))
+
+    async with sender(installation, transport):
+        await eventually(lambda: retrying(installation, message.id, 3))
+        installation.clock.advance(119)
+        await asyncio.sleep(5 * QUICK.poll)
+        assert len(transport.posted) == 3
+        transport.rule = lambda _: CREATED
+        installation.clock.advance(1)
+        await eventually(lambda: nothing_left(installation, message.id))
+
+    assert [header(request, "TTL") for request in transport.posted] == ["600"] * 3 + ["480"] * 3
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.retrying) == (3, 0)
+
+
+async def retrying(installation: Installation, message_id: int, count: int) -> bool:
+    progress = await installation.progress(message_id)
+    return progress is not None and progress.retrying == count
+
+
+async def test_without_an_answer_a_push_is_tried_again_until_its_ttl_ends(installation: Installation) -> None:
+    [id] = await installation.subscribe(1)
+    message = await installation.add_message(ttl=10)
+    await start_due(installation)
+    transport = FakeTransport(lambda _: Reply(0, error="timed out"))
+
+    async with sender(installation, transport):
+        for attempt, wait in ((1, 3), (2, 6)):
+            await eventually(lambda attempt=attempt: waits(installation, message.id, id, attempt))  # type: ignore[misc]
+            installation.clock.advance(wait)
+        await eventually(lambda: ended(installation, message.id, id))  # the fourth would be at 21 s
+    assert (await installation.deliveries(message.id))[id].outcome is Outcome.EXPIRED
+    assert [header(request, "TTL") for request in transport.posted] == ["10", "7", "1"]
+
+
+async def waits(installation: Installation, message_id: int, id: int, attempt: int) -> bool:
+    delivery = (await installation.deliveries(message_id)).get(id)
+    return delivery is not None and (delivery.attempt, delivery.outcome) == (attempt, None)
+
+
+async def ended(installation: Installation, message_id: int, id: int) -> bool:
+    return (await installation.deliveries(message_id))[id].outcome is not None
+
+
+async def test_a_message_past_its_expires_at_is_not_sent(installation: Installation) -> None:
+    await installation.subscribe(4)
+    message = await installation.add_message(expires_at=installation.clock.now() + 5_000)
+    await start_due(installation)
+    installation.clock.advance(5)
+    transport = FakeTransport()
+
+    await send_all(installation, transport, message.id)
+
+    assert not transport.posted
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.expired == 4
+
+
+async def test_the_ttl_of_a_push_does_not_outlive_expires_at(installation: Installation) -> None:
+    await installation.subscribe(1)
+    message = await installation.add_message(ttl=3_600, expires_at=installation.clock.now() + 60_000)
+    await start_due(installation)
+    transport = FakeTransport()
+
+    await send_all(installation, transport, message.id)
+
+    assert header(transport.posted[0], "TTL") == "60"
+
+
+async def test_after_a_cancel_nothing_more_is_sent_and_what_is_in_flight_counts(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(1_200)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    limits = SenderLimits(in_flight=100, read_ahead=500, poll=0.01)
+
+    async with sender(installation, transport, limits=limits):
+        await eventually(lambda: transport.in_flight == limits.bulk_in_flight)
+        await cancel(installation, message.id)
+        await finish(installation)
+        await eventually(lambda: skipped(installation, message.id, 1_200 - 75))
+        progress = await installation.progress(message.id)
+        assert progress is not None
+        assert progress.remaining == 75
+        transport.answer()
+        await eventually(lambda: nothing_left(installation, message.id))
+
+    assert len(transport.posted) == 75
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.skips) == (75, {"cancelled": 1_125})
+
+
+async def cancel(installation: Installation, message_id: int) -> None:
+    assert await installation.database.write(
+        lambda tx: messages.transition(
+            tx, message_id, {MessageState.SENDING}, MessageState.CANCELLED, None, installation.clock.now()
+        )
+    )
+
+
+async def skipped(installation: Installation, message_id: int, count: int) -> bool:
+    progress = await installation.progress(message_id)
+    return progress is not None and progress.skipped == count
+
+
+async def test_bulk_leaves_the_last_quarter_of_the_slots_to_transactional_messages(
+    installation: Installation,
+) -> None:
+    [id] = await installation.subscribe(1)
+    await installation.subscribe(300)
+    await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    limits = SenderLimits(in_flight=100, poll=0.01)
+
+    async with sender(installation, transport, limits=limits):
+        await eventually(lambda: transport.in_flight == 75)
+        urgent = await installation.add_message(
+            AudienceSpec(subscriptions=(id,)), priority=Priority.TRANSACTIONAL
+        )
+        await start_due(installation)
+        await eventually(lambda: transport.in_flight == 76)
+        transport.rule = lambda _: CREATED
+        transport.answer()
+        await eventually(lambda: nothing_left(installation, urgent.id))
+
+
+async def test_a_reclaimed_batch_repeats_nothing_that_was_recorded(installation: Installation) -> None:
+    await installation.subscribe(500)
+    message = await installation.add_message()
+    await start_due(installation)
+    answered = FakeTransport(lambda request: None if request.url.endswith("7") else CREATED)
+    async with sender(installation, answered, "killed") as running:
+        await eventually(lambda: accepted(installation, message.id, 450))
+        running.kill()
+    expire_leases(installation)
+    transport = FakeTransport()
+
+    await send_all(installation, transport, message.id)
+
+    assert len(transport.posted) == 50
+    assert all(request.url.endswith("7") for request in transport.posted)
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.accepted == 500
+
+
+async def accepted(installation: Installation, message_id: int, count: int) -> bool:
+    progress = await installation.progress(message_id)
+    return progress is not None and progress.accepted == count
+
+
+async def test_a_sender_that_lost_its_lease_records_what_it_sent_and_stops(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(300)
+    message = await installation.add_message()
+    await start_due(installation)
+    slow, quick = FakeTransport(lambda _: None), FakeTransport()
+    limits = SenderLimits(in_flight=40, lease=0.3, poll=0.01)
+
+    async with sender(installation, slow, "slow", limits) as running:
+        await eventually(lambda: slow.in_flight == 30)
+        async with sender(installation, quick, "quick"):
+            await eventually(lambda: taken_over(installation, quick))
+            await eventually(lambda: nothing_left(installation, message.id))
+        await eventually(lambda: all(flight.lost for flight in running.sender.pump.flights.values()))
+        slow.answer(GONE)
+    assert len(slow.posted) == 30
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.gone, progress.remaining) == (300, 0, 0)
+
+
+def taken_over(installation: Installation, by: FakeTransport) -> bool:
+    """Take the lease away until the other has it: the first owner extends it as long as it can."""
+    if not by.posted:
+        expire_leases(installation)
+    return bool(by.posted)
+
+
+async def test_a_stop_finishes_what_is_in_flight_and_gives_the_rest_back(installation: Installation) -> None:
+    await installation.subscribe(500)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    limits = SenderLimits(in_flight=100, poll=0.01)
+    stopping = asyncio.create_task(stop_while_in_flight(installation, transport, limits))
+    await eventually(lambda: transport.in_flight == 75)
+    await asyncio.sleep(0.05)
+    transport.answer()
+    await stopping
+    assert transport.closed
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.remaining) == (75, 425)
+
+    following = FakeTransport()
+    await send_all(installation, following, message.id)  # at once: the lease was given back
+    assert len(following.posted) == 425
+
+
+async def stop_while_in_flight(
+    installation: Installation, transport: FakeTransport, limits: SenderLimits
+) -> None:
+    async with sender(installation, transport, limits=limits):
+        await eventually(lambda: transport.in_flight == 75)
+
+
+async def test_a_stop_does_not_wait_for_ever_and_repeats_what_had_no_answer(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(5)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    limits = SenderLimits(poll=0.01, stop_within=0.05)
+
+    async with sender(installation, transport, limits=limits):
+        await eventually(lambda: transport.in_flight == 5)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.retrying == 5
+
+
+async def test_a_mistake_in_a_callback_ends_the_process_loudly(installation: Installation) -> None:
+    await installation.subscribe(1)
+    await installation.add_message()
+    await start_due(installation)
+
+    def broken(request: PushRequest) -> Reply:
+        raise LookupError("a bug")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with sender(installation, FakeTransport(broken)) as running:
+            await asyncio.wait({running.task}, timeout=5)
+    assert caught.group_contains(LookupError)
