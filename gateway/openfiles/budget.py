@@ -39,16 +39,16 @@ def raise_limit() -> int:
 def derive_budget(limit: int, *, serves: bool, children: int = 0) -> Budget:
     """Divide `limit`: a process that serves HTTP spends it on inbound connections, a sender on outbound ones.
 
-    `children` is the number of processes it starts, with two pipes each. CannotStart below MINIMUM.
+    `children` is the number of processes it starts and watches. CannotStart below MINIMUM and one for each.
     """
-    needed = MINIMUM + 2 * children
+    needed = MINIMUM + children
     if limit < needed:
         raise CannotStart(
             f"This process may have {limit} files open, but needs {needed} at the very least: raise the hard "
             "limit to 65536 (`ulimit -Hn 65536`, LimitNOFILE=65536 in the systemd unit, "
             "or `docker run --ulimit nofile=65536:65536`)."
         )
-    reserve = _RESERVE + 2 * children
+    reserve = _RESERVE + children
     free = limit - reserve
     database = _between(16, free // 8, 64)
     outbound = _between(8, free // 8, 256) if serves else free - database
