@@ -26,7 +26,7 @@ _TTL: Final = 300  # seconds; a demo that arrives tomorrow puzzles
 
 
 class DemoLimit:
-    """Six sends a minute for each subscription, so that a demo in public is no way to use up a push service."""
+    """Six sends a minute for each subscription: a demo in public must not use up a push service."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

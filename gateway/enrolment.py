@@ -117,7 +117,7 @@ async def enrol(context: Context, ceiling: HourlyCeiling, site: Site, enrolment:
     full = ceiling.is_reached(site.id)
 
     async def body(tx: Transaction) -> Registered:
-        bound = replace(new, key_id=await _key_id(tx, site.id, public_key))
+        bound = replace(new, key_id=await _key_id(tx, site.id, public_key, new.endpoint))
         registered = await _store(tx, site.id, id, replaced, bound, now)
         if registered.created and full:
             raise ceiling.refusal()
@@ -241,17 +241,20 @@ def _public_key(text: str | None) -> bytes | None:
         raise InvalidRequest(errors=[FieldError("application_server_key", _UNKNOWN_KEY)]) from None
 
 
-async def _key_id(tx: Transaction, site_id: int, public_key: bytes | None) -> int:
-    """The key that a browser subscribed with; the newest active one when it does not say."""
-    if public_key is None:
-        newest = await keys.newest_active(tx, site_id)
-        if newest is None:
-            raise WrongState("The site has no active application server key.")
-        return newest.id
-    for key in await keys.of_site(tx, site_id):
-        if key.public_key == public_key and key.state is not KeyState.RETIRED:
-            return key.id
-    raise InvalidRequest(errors=[FieldError("application_server_key", _UNKNOWN_KEY)])
+async def _key_id(tx: Transaction, site_id: int, public_key: bytes | None, endpoint: str) -> int:
+    """The key that a browser subscribed with. One that does not say: what is known of it, else the newest."""
+    if public_key is not None:
+        for key in await keys.of_site(tx, site_id):
+            if key.public_key == public_key and key.state is not KeyState.RETIRED:
+                return key.id
+        raise InvalidRequest(errors=[FieldError("application_server_key", _UNKNOWN_KEY)])
+    known = await subscriptions.by_endpoint(tx, site_id, endpoint)
+    if known is not None:
+        return known.key_id
+    newest = await keys.newest_active(tx, site_id)
+    if newest is None:
+        raise WrongState("The site has no active application server key.")
+    return newest.id
 
 
 def _replaced(context: Context, site_id: int, replaces: Replaced) -> int:

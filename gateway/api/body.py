@@ -10,7 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.api.route import Route
 from gateway.errors import FieldError, InvalidRequest, TooLarge, UnsupportedMediaType
 
-_PLACE = re.compile(r" - at `([^`]*)`$")
+_PLACE = re.compile(r" - at (?:`key` in )?`([^`]*)`$")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `([^`]*)`")
 _MISSING_FIELD = re.compile(r"Object missing required field `([^`]*)`")
 
