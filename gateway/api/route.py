@@ -141,7 +141,7 @@ def route(
     """
 
     def declare(handler: Handler) -> Route:
-        hints = get_type_hints(handler)
+        hints = get_type_hints(handler, include_extras=True)
         answer = hints.pop("return")
         call = next(iter(hints.values()))
         body, query = (None if each is types.NoneType else each for each in get_args(call))
