@@ -11,8 +11,14 @@ RETRY_AFTER = 5  # seconds
 
 
 def _answer() -> bytes:
-    error = TooManyConnections
-    problem = {"type": "about:blank", "title": error.title, "status": error.status, "code": error.code}
+    error = TooManyConnections()
+    problem = {
+        "type": f"docs/errors.md#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.sentence,
+    }
     body = json.dumps(problem).encode()
     head = (
         f"HTTP/1.1 {error.status} Service Unavailable\r\n"

@@ -15,7 +15,7 @@ from gateway.errors import (
     Unavailable,
 )
 
-ROW = re.compile(r"^\| `(\w+)` \| (\d{3}) \|", re.MULTILINE)
+ROW = re.compile(r"^\| <a id=\"(\w+)\"></a>`\1` \| (\d{3}) \|", re.MULTILINE)
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "errors.md"
 
 

@@ -139,7 +139,13 @@ async def test_when_nobody_is_idle_the_caller_is_answered_503_as_a_problem(serve
     assert headers["retry-after"] == "5"
     assert headers["access-control-allow-origin"] == "*"
     assert headers["content-type"] == "application/problem+json"
-    assert json.loads(body)["code"] == "too_many_connections"
+    assert json.loads(body) == {
+        "type": "docs/errors.md#too_many_connections",
+        "title": "The gateway has no connection to spare",
+        "status": 503,
+        "code": "too_many_connections",
+        "detail": "The gateway has no connection to spare.",
+    }
     assert running.acceptor.counts.refused == 1
 
 
