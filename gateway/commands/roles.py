@@ -1,0 +1,157 @@
+"""`serve`, `api` and `send`: the processes that run until they are told to stop; and `migrate`."""
+
+import asyncio
+import secrets
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+
+from gateway.access import ensure_admin_token
+from gateway.api.server import build_application
+from gateway.app import make_transport, open_context
+from gateway.commands.sites import show_admin_token
+from gateway.context import Context
+from gateway.delivery.sender import run_sender
+from gateway.logs import Log
+from gateway.metrics import Metrics
+from gateway.openfiles import Acceptor, OpenFilesCollector, derive_budget, listen, raise_limit
+from gateway.scheduler.scheduler import run_scheduler
+from gateway.settings import Settings
+from gateway.supervise import Patience, Supervisor, exit_on_parent_death
+from gateway.webpush import TransportLimits
+from storage import batches
+
+log = Log(__name__)
+
+ANSWER_WITHIN = 10.0  # seconds that a stop waits for requests being answered
+STOP_SENDERS_WITHIN = 25.0  # longer than a sender waits for its own pushes in flight
+MOST_PUSH_CONNECTIONS = 256
+
+
+async def serve(settings: Settings, args: Namespace) -> None:
+    await _answer(settings, args, settings.senders)
+
+
+async def api(settings: Settings, args: Namespace) -> None:
+    await _answer(settings, args, 0)
+
+
+async def send(settings: Settings, args: Namespace) -> None:
+    """A child of `serve`, told by the pipe and the owner it was given; or alone on a machine of its own."""
+    budget = derive_budget(raise_limit(), serves=False)
+    metrics = Metrics()
+    child = args.parent_pipe is not None
+    async with open_context(settings, migrate=not child, registry=metrics.registry) as context:
+        stop = _stop_on_signals()
+        if child:
+            exit_on_parent_death(args.parent_pipe, stop.set)
+        limits = TransportLimits(connections=min(MOST_PUSH_CONNECTIONS, budget.outbound))
+        transport = make_transport(settings, limits)
+        owner = args.owner or _owner("sender")
+        async with _metrics_listener(settings, None if child else metrics.registry):
+            await run_sender(context, transport, stop, owner=owner, metrics=metrics)
+
+
+async def migrate(settings: Settings, _: Namespace) -> None:
+    async with open_context(settings, migrate=True) as context:
+        print(f"The schema is up to date ({context.database.dialect}).")
+
+
+async def _answer(settings: Settings, args: Namespace, senders: int) -> None:
+    """The HTTP API and the scheduler, and `senders` child processes; until SIGTERM or SIGINT."""
+    budget = derive_budget(raise_limit(), serves=True, children=senders)
+    metrics = Metrics()
+    async with open_context(settings, registry=metrics.registry) as context:
+        show_admin_token(await ensure_admin_token(context))
+        stop = _stop_on_signals()
+        runner = web.AppRunner(build_application(context), access_log=None, shutdown_timeout=ANSWER_WITHIN)
+        await runner.setup()
+        try:
+            if runner.server is None:
+                raise RuntimeError("a runner that was set up has a server")
+            acceptor = Acceptor(listen(settings.host, settings.port), runner.server, budget.inbound)
+            metrics.registry.register(OpenFilesCollector(budget, acceptor))
+            supervisor = _supervise(context, args, senders)
+            async with _metrics_listener(settings, metrics.registry), asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(acceptor.run(), name="accept"),
+                    tasks.create_task(supervisor.run(), name="senders"),
+                ]
+                scheduler = run_scheduler(context, stop, owner=_owner("scheduler"), metrics=metrics)
+                tasks.create_task(scheduler, name="scheduler")
+                log.info(
+                    "gateway.ready",
+                    url=settings.public_url,
+                    database=context.database.dialect,
+                    senders=senders,
+                    open_files=budget.limit,
+                    inbound=budget.inbound,
+                )
+                await stop.wait()
+                log.info("gateway.stopping")
+                for task in running:
+                    task.cancel()
+        finally:
+            await runner.cleanup()
+    log.info("gateway.stopped")
+
+
+def _supervise(context: Context, args: Namespace, senders: int) -> Supervisor:
+    async def release_leases(owner: str) -> None:
+        await context.database.write(lambda tx: batches.release_owner(tx, owner))
+
+    def command(pipe: int, owner: str) -> Sequence[str]:
+        config = [] if args.config is None else ["--config", str(args.config)]
+        return [
+            sys.executable,
+            "-m",
+            "gateway",
+            *config,
+            "send",
+            "--parent-pipe",
+            str(pipe),
+            "--owner",
+            owner,
+        ]
+
+    return Supervisor(command, senders, release_leases, context.clock, Patience(stop=STOP_SENDERS_WITHIN))
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _owner(role: str) -> str:
+    return f"{role}-{secrets.token_hex(8)}"
+
+
+@asynccontextmanager
+async def _metrics_listener(settings: Settings, registry: CollectorRegistry | None) -> AsyncIterator[None]:
+    """`/metrics` on GATEWAY_METRICS_PORT, without a token."""
+    if settings.metrics_port is None or registry is None:
+        yield
+        return
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.metrics_port).start()
+        yield
+    finally:
+        await runner.cleanup()
