@@ -101,7 +101,9 @@ def _add_site_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     new.add_argument(
         "--origin", required=True, action="append", help="https://example.com; may be given again"
     )
-    new.add_argument("--contact", required=True, help="mailto:… or https://…: whom push services may ask")
+    new.add_argument(
+        "--contact", help="mailto:… or https://…, for push services; else the first https origin"
+    )
     new.set_defaults(command=sites.new)
     group.add_parser("list", help="all sites").set_defaults(command=sites.show)
 

@@ -90,7 +90,7 @@ def _check_certificates(settings: Settings, found: Findings) -> None:
 
 
 async def _check_clock(context: Context, found: Findings) -> None:
-    """Push services refuse tokens of a clock that is wrong. Ours cannot be behind what we wrote down before."""
+    """Push services refuse tokens of a wrong clock. Ours cannot be behind what was written down before."""
 
     async def body(tx: Transaction) -> int | None:
         newest = await audit.page(tx, None, 1, None)

@@ -5,6 +5,7 @@ from argparse import Namespace
 from gateway import access, audit, sites
 from gateway.app import open_context
 from gateway.context import Context
+from gateway.errors import InvalidRequest
 from gateway.settings import Settings
 from storage import sites as stored_sites
 from storage.database import Transaction
@@ -16,9 +17,12 @@ DEMO_CONTACT = "mailto:demo@example.com"
 
 
 async def new(settings: Settings, args: Namespace) -> None:
+    contact = args.contact or next((each for each in args.origin if each.startswith("https://")), None)
+    if contact is None:
+        raise InvalidRequest("Give --contact mailto:you@example.com: push services ask for one.")
     async with open_context(settings) as context:
         made = await sites.create_site(
-            context, audit.COMMAND_LINE, name=args.name, origins=args.origin, contact=args.contact
+            context, audit.COMMAND_LINE, name=args.name, origins=args.origin, contact=contact
         )
     print(encode_id(Kind.SITE, made.site.id))
     print(f"application server key  {made.application_server_key}")
