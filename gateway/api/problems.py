@@ -4,7 +4,6 @@ What the caller reads: `type`, `title`, `status`, `detail`, a stable `code`, the
 for invalid input. What the operator's log reads: the cause, under the same request id.
 """
 
-import logging
 import secrets
 from collections.abc import Awaitable, Callable
 
@@ -12,11 +11,20 @@ import msgspec
 from aiohttp import web
 
 from gateway.errors import Conflict as ConflictProblem
-from gateway.errors import FieldError, GatewayError, Internal, MethodNotAllowed, NotFound, Unavailable
+from gateway.errors import (
+    FieldError,
+    GatewayError,
+    Internal,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+)
+from gateway.logs import Log
 from storage.errors import Conflict, StorageUnavailable
 from storage.errors import NotFound as NotStored
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 PROBLEM = "application/problem+json"
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -57,20 +65,15 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Conflict:
         return problem_response(request, ConflictProblem())
     except StorageUnavailable as exc:
-        log.error(
-            "The database cannot be used: %s",
-            exc.hint,
-            extra={"event": "storage_unavailable", "request_id": request[REQUEST_ID]},
-            exc_info=exc.__cause__,
-        )
+        log.error("storage.unavailable", hint=exc.hint, request_id=request[REQUEST_ID], cause=exc.__cause__)
         return problem_response(request, Unavailable("The database cannot be used right now."))
-    except Exception:
-        log.exception(
-            "%s %s failed",
-            request.method,
-            request.match_info.route.resource.canonical if request.match_info.route.resource else "",
-            extra={"event": "request_failed", "request_id": request[REQUEST_ID]},
-        )
+    except ConnectionResetError:  # the caller has gone: nobody reads this, and nothing is wrong here
+        return problem_response(request, InvalidRequest("The body ended before it was complete."))
+    except Exception as exc:
+        # The route's pattern, not the path: what strangers write stays out of the log.
+        resource = request.match_info.route.resource
+        route = f"{request.method} {'' if resource is None else resource.canonical}"
+        log.error("request.failed", route=route, request_id=request[REQUEST_ID], cause=exc)
         return problem_response(request, Internal())
 
 
@@ -92,8 +95,6 @@ def problem_response(request: web.Request, error: GatewayError) -> web.Response:
         response.headers["Retry-After"] = str(retry_after)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
-    if error.status >= 500:
-        log.debug("answered %d", error.status, extra={"event": "answered_5xx"}, exc_info=error)
     return response
 
 
@@ -108,17 +109,4 @@ def _of_aiohttp(request: web.Request, exc: web.HTTPException) -> web.StreamRespo
         return problem_response(request, NotFound("There is nothing at this path."))
     if exc.status < 400:
         return exc
-    log.warning("aiohttp answered %d", exc.status, extra={"event": "http_error"}, exc_info=exc)
-    return problem_response(request, Internal()) if exc.status >= 500 else _bad_request(request, exc)
-
-
-def _bad_request(request: web.Request, exc: web.HTTPException) -> web.Response:
-    problem = Problem(
-        type=f"{_DOCUMENTED_AT}invalid_request",
-        title=exc.reason or "The request is not valid",
-        status=exc.status,
-        code="invalid_request",
-        detail="The request cannot be understood.",
-        request_id=request[REQUEST_ID],
-    )
-    return web.Response(status=exc.status, body=msgspec.json.encode(problem), content_type=PROBLEM)
+    return problem_response(request, InvalidRequest() if exc.status < 500 else Internal())
