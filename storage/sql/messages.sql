@@ -83,7 +83,14 @@ update messages set audience = $2, unknown = $3, frozen_at = $4
 where id = $1 and frozen_at is null and state in ('sending', 'paused');
 
 -- name: transition
-update messages set state = $3, state_reason = $4, ended_at = $5 where id = $1 and state in texts($2);
+-- A message that ends in the middle of its freeze has addressed those who were judged so far, nobody else.
+update messages
+set state = $3, state_reason = $4, ended_at = $5,
+    audience = case when cast($5 as bigint) is not null and started_at is not null and frozen_at is null
+        then judged else audience end,
+    frozen_at = case when cast($5 as bigint) is not null and started_at is not null and frozen_at is null
+        then cast($5 as bigint) else frozen_at end
+where id = $1 and state in texts($2);
 
 -- name: finish_done
 -- A sending message costs one look into the batches' index.

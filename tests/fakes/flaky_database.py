@@ -12,6 +12,7 @@ class FlakyDatabase:
         self.dialect = database.dialect
         self.down = False
         self.lose_commits = False
+        self.refused = 0
 
     async def read(self, body: Body[T]) -> T:
         self._check()
@@ -35,4 +36,5 @@ class FlakyDatabase:
 
     def _check(self) -> None:
         if self.down:
+            self.refused += 1
             raise StorageUnavailable("The database is switched off.")

@@ -34,8 +34,11 @@ class FakeTransport:
 
     def answer(self, reply: Reply = CREATED) -> None:
         """Reply to everything in flight."""
-        for number in list(self._pending):
-            self._reply(number, reply)
+        self.answer_each(lambda _: reply)
+
+    def answer_each(self, rule: Callable[[PushRequest], Reply]) -> None:
+        for number, (request, _) in list(self._pending.items()):
+            self._reply(number, rule(request))
 
     async def drain(self, timeout: float) -> bool:
         try:

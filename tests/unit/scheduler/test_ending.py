@@ -1,0 +1,158 @@
+"""How messages end: sent, cancelled, expired, and what becomes of those who were not sent to."""
+
+import pytest
+
+from gateway.metrics import Metrics
+from gateway.scheduler.freezer import Freezer
+from gateway.scheduler.starter import Starter
+from gateway.webpush import Reply
+from storage import batches, messages
+from storage.messages import MessageState
+from tests.eventually import eventually
+from tests.fakes.transport import CREATED, FakeTransport
+from tests.unit.installation import Installation
+from tests.unit.sending import expire_leases, finish, sender, start_due
+
+BUSY = Reply(503)
+
+
+async def cancel(installation: Installation, message_id: int) -> None:
+    assert await installation.database.write(
+        lambda tx: messages.transition(
+            tx, message_id, {MessageState.SENDING}, MessageState.CANCELLED, None, installation.clock.now()
+        )
+    )
+
+
+async def claim(installation: Installation, limit: int = 1) -> list[batches.Batch]:
+    return await installation.database.write(
+        lambda tx: batches.claim(tx, "dead", installation.clock.now(), 60_000, limit)
+    )
+
+
+async def test_a_message_with_batches_left_is_not_sent_yet(installation: Installation) -> None:
+    await installation.subscribe(1)
+    message = await installation.add_message()
+    await start_due(installation)
+
+    await finish(installation)
+
+    assert (await installation.message(message.id)).state is MessageState.SENDING
+
+
+async def test_batches_that_nobody_touched_are_counted_as_cancelled_without_rows(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(700)
+    await installation.subscribe(10, "mozilla")
+    message = await installation.add_message()
+    await start_due(installation)
+    await cancel(installation, message.id)
+
+    await finish(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.audience, progress.skips) == (710, {"cancelled": 710})
+    assert await installation.deliveries(message.id) == {}
+    assert (await installation.message(message.id)).state is MessageState.CANCELLED
+
+
+async def test_a_batch_in_a_senders_hands_is_settled_when_its_lease_is_free(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(5)
+    message = await installation.add_message()
+    await start_due(installation)
+    await claim(installation)
+    await cancel(installation, message.id)
+
+    await finish(installation)
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.remaining == 5
+
+    expire_leases(installation)
+    await finish(installation)
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.skips == {"cancelled": 5}
+    assert await installation.batches_left(message.id) == 0
+
+
+async def one_accepted_nine_retrying(installation: Installation, message_id: int) -> None:
+    replies = iter([CREATED] + [BUSY] * 9)
+    async with sender(installation, FakeTransport(lambda _: next(replies))):
+        await eventually(lambda: retrying(installation, message_id, 9))
+
+
+async def retrying(installation: Installation, message_id: int, count: int) -> bool:
+    progress = await installation.progress(message_id)
+    return progress is not None and progress.retrying == count
+
+
+async def test_whoever_waits_for_another_attempt_is_skipped_by_a_cancel(installation: Installation) -> None:
+    await installation.subscribe(10)
+    message = await installation.add_message()
+    await start_due(installation)
+    await one_accepted_nine_retrying(installation, message.id)
+    await cancel(installation, message.id)
+
+    await finish(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.skips, progress.retrying) == (1, {"cancelled": 9}, 0)
+
+
+async def test_when_expires_at_passes_what_is_left_expires_and_the_message_is_sent(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(10)
+    message = await installation.add_message(ttl=3_600, expires_at=installation.clock.now() + 60_000)
+    await start_due(installation)
+    await one_accepted_nine_retrying(installation, message.id)
+    installation.clock.advance(60)
+
+    await finish(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.expired, progress.retrying) == (1, 9, 0)
+    assert (await installation.message(message.id)).state is MessageState.SENT
+
+
+async def test_untouched_batches_past_expires_at_are_counted_as_expired(installation: Installation) -> None:
+    await installation.subscribe(10)
+    message = await installation.add_message(expires_at=installation.clock.now() + 1_000)
+    await start_due(installation)
+    installation.clock.advance(1)
+
+    await finish(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.audience, progress.expired) == (10, 10)
+    assert (await installation.message(message.id)).state is MessageState.SENT
+
+
+@pytest.mark.parametrize("judged_before", [0, 30])
+async def test_a_cancel_in_the_middle_of_the_freeze_leaves_those_judged_so_far(
+    installation: Installation, judged_before: int
+) -> None:
+    await installation.subscribe(100)
+    message = await installation.add_message()
+    await Starter(installation.context, Metrics()).step()
+    if judged_before:
+        freezer = Freezer(installation.context, Metrics(), step=judged_before)
+        stored = await installation.message(message.id)
+        rows = await freezer._read(stored, 0)
+        assert await freezer._write(stored, 0, rows[-1][0], rows, None)
+    await cancel(installation, message.id)
+
+    await start_due(installation)
+    await finish(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.audience, progress.skipped) == (judged_before, judged_before)
