@@ -5,21 +5,26 @@ from storage.errors import StorageUnavailable
 
 
 class FlakyDatabase:
-    """`down` makes every use fail; `lose_commits` commits writes and then says that it failed."""
+    """`down` makes every use fail; `lose_commits` commits writes and then says that it failed.
+
+    Counts its uses, and how many it refused.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.dialect = database.dialect
         self.down = False
         self.lose_commits = False
-        self.refused = 0
+        self.refused = self.reads = self.writes = 0
 
     async def read(self, body: Body[T]) -> T:
         self._check()
+        self.reads += 1
         return await self._database.read(body)
 
     async def write(self, body: Body[T]) -> T:
         self._check()
+        self.writes += 1
         result = await self._database.write(body)
         if self.lose_commits:
             raise StorageUnavailable("The connection broke during the commit.")
