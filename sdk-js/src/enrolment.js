@@ -24,7 +24,11 @@ export async function enrol(gateway, site, subscription, { id, token, endpoint }
   const replaces = id && endpoint != subscription.endpoint ? { id, token } : undefined;
   /** @param {object} more */
   const post = (more) =>
-    call(`${gateway}/v1/public/${site}/subscriptions`, "POST", { subscription, application_server_key: key || undefined, ...more });
+    call(`${gateway}/v1/public/${site}/subscriptions`, "POST", {
+      subscription,
+      application_server_key: key || undefined,
+      ...more,
+    });
   const answer = await post({ ...claims, replaces }).catch((/** @type {Failure} */ error) => {
     const { status = 0 } = error;
     // The old record is gone at the gateway (erased, or its database replaced): enrol as a new one.

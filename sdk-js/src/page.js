@@ -21,6 +21,10 @@ const { site, gateway } = /** @type {{site: string, gateway: string}} */ (
   /** @type {unknown} */ ("__PUSH_GATEWAY_CONFIG__")
 );
 
+// A site that imports the worker into its own says so in the script element: data-worker="/sw.js" data-scope="/".
+const { currentScript } = document;
+const { worker: path, scope } = currentScript instanceof HTMLElement ? currentScript.dataset : /** @type {DOMStringMap} */ ({});
+
 const page = /** @type {Window & {pushGateway?: any}} */ (window);
 const blocked = obstacle();
 
@@ -57,10 +61,13 @@ function told(work) {
 const configured = () =>
   (configuration =
     configuration ||
-    call(`${gateway}/v1/public/${site}`).catch((error) => {
-      configuration = undefined;
-      throw error;
-    }));
+    call(`${gateway}/v1/public/${site}`).then(
+      (answer) => ({ ...answer, worker: { path: path || answer.worker.path, scope: scope || answer.worker.scope } }),
+      (error) => {
+        configuration = undefined;
+        throw error;
+      },
+    ));
 
 /** Read the state anew from the browser and tell who listens. @returns {Promise<State>} */
 async function look() {

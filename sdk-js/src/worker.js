@@ -129,7 +129,7 @@ const origin = ({ notification: { data } }) => (data && data.pushGateway) || (sh
 /** The browser dropped or replaced the subscription: make it anew under the same id. @param {SubscriptionChange} event */
 async function resubscribe({ oldSubscription, newSubscription }) {
   const enrolment = await stored("subscription");
-  if (!enrolment || !enrolment.id || enrolment.out) return;
+  if (!enrolment || !enrolment.id) return; // never enrolled here, or ended by the visitor
   if (oldSubscription && oldSubscription.endpoint != enrolment.endpoint) return; // not the one that the gateway knows
   const { gateway = "", site = "", key } = enrolment;
   const subscription =

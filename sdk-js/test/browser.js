@@ -68,6 +68,7 @@ export class Browser {
   showRefuses = () => false;
   answers = {}; // "METHOD path" -> [status, body] or a function of the request's body
   #timers = [];
+  #held = new Map(); // Web Locks, by name: the end of the queue
   #serial = 0;
 
   // --- the gateway
@@ -102,6 +103,15 @@ export class Browser {
     await rest();
   }
 
+  // --- locks, shared by pages and workers
+  #locks = {
+    request: (name, work) => {
+      const turn = (this.#held.get(name) ?? Promise.resolve()).then(work);
+      this.#held.set(name, turn.catch(() => {}));
+      return turn;
+    },
+  };
+
   // --- registrations and push
   subscribe(registration, key) {
     const endpoint = `https://push.service/${++this.#serial}`;
@@ -131,6 +141,7 @@ export class Browser {
         subscribe: ({ applicationServerKey }) => {
           this.calls.push("subscribe");
           if (!this.pushServiceSettles) return new Promise(() => {});
+          if (registration.subscription) return Promise.reject(new Error("InvalidStateError: another key"));
           return Promise.resolve(this.subscribe(registration, applicationServerKey));
         },
       },
@@ -171,16 +182,20 @@ export class Browser {
   }
 
   /** A page view. `stub` holds calls made before the script came. */
-  async view({ stub = [], userAgent = "Firefox", without = [], navigator = {} } = {}) {
+  async view({ stub = [], attributes = {}, userAgent = "Firefox", without = [], navigator = {} } = {}) {
     const listeners = { click: [], message: [] };
     const root = { dataset: {} };
     class Element {
       closest = () => this;
     }
+    class HTMLElement extends Element {
+      dataset = attributes;
+    }
     const globals = {
       Element,
+      HTMLElement,
       pushGateway: stub,
-      document: { documentElement: root },
+      document: { documentElement: root, currentScript: new HTMLElement() },
       addEventListener: (name, listener) => listeners[name].push(listener),
       PushManager: class {},
       Notification: {
@@ -192,6 +207,7 @@ export class Browser {
       navigator: {
         userAgent,
         language: "de-CH",
+        locks: this.#locks,
         permissions: { query: async () => (this.permissionStatus = {}) },
         serviceWorker: {
           addEventListener: (name, listener) => listeners[name].push(listener),
@@ -228,7 +244,7 @@ export class Browser {
     const context = this.#globals({
       pushGatewayShared: shared,
       registration: this.register("/push-sw.js", scope),
-      navigator: { userAgent, language: "de-CH" },
+      navigator: { userAgent, language: "de-CH", locks: this.#locks },
       clients: {
         matchAll: async () => this.tabs,
         openWindow: async (url) => this.opened.push(url),

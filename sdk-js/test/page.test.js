@@ -70,10 +70,20 @@ test("a button with the attribute subscribes", async () => {
   assert.equal(page.api.state(), "subscribed");
 });
 
-test("two clicks make one subscription and one record", async () => {
-  const page = await browser.view();
-  await Promise.all([page.api.subscribe(), page.api.subscribe()]);
+test("two clicks, in two tabs even, make one subscription and one record", async () => {
+  const [one, other] = [await browser.view(), await browser.view()];
+  await Promise.all([one.api.subscribe(), one.api.subscribe(), other.api.subscribe()]);
   assert.equal(browser.subscriptions.length, 1);
+  assert.equal(browser.asked("POST").length, 1);
+});
+
+test("the script element may name a worker of the site's own", async () => {
+  const page = await browser.view({ attributes: { worker: "/sw.js", scope: "/" } });
+  await page.api.subscribe();
+  assert.deepEqual(
+    browser.registrations.map(({ scope, active }) => [scope, active.path]),
+    [[ORIGIN + "/", "/sw.js"]],
+  );
 });
 
 test("a visitor's no is an answer, not a failure", async () => {
@@ -198,6 +208,15 @@ test("a subscription whose key was retired is replaced on the next page view and
   assert.equal(browser.calls.includes("requestPermission"), false);
 });
 
+test("a subscription with a retired key is replaced even when the browser's storage was cleared", async () => {
+  await subscribed();
+  browser.values.clear();
+  browser.keys = [Buffer.from("key-2").toString("base64url")];
+  const page = await browser.view();
+  assert.equal(page.api.state(), "subscribed");
+  assert.equal(browser.subscriptions.length, 1);
+});
+
 test("a subscription made with an older key that is still active stays", async () => {
   await subscribed();
   browser.keys = [Buffer.from("key-2").toString("base64url"), ...browser.keys];
@@ -255,6 +274,15 @@ test("unsubscribing ends it in the browser and at the gateway, and only a click 
   assert.equal(later.api.state(), "unsubscribed");
   assert.deepEqual(browser.subscriptions, []);
   assert.equal(await later.api.subscribe(), "subscribed");
+});
+
+test("a visitor who unsubscribed is not brought back by a subscription found later", async () => {
+  const page = await subscribed();
+  await page.api.unsubscribe();
+  browser.subscribe(browser.register("/VendorSDKWorker.js", "/"), browser.keys[0]);
+  const later = await browser.view();
+  assert.equal(later.api.state(), "unsubscribed");
+  assert.equal(browser.asked("POST").length, 0);
 });
 
 test("unsubscribing holds in the browser even when the gateway is away", async () => {
@@ -335,6 +363,25 @@ test("tags and identity set before subscribing are sent afterwards, once", async
   assert.equal(browser.asked("PATCH").length, 3);
   await later.api.identify("user-2", "other");
   assert.equal(browser.asked("PATCH").length, 4);
+});
+
+test("what was confirmed is told again once the gateway's record was refreshed", async () => {
+  const page = await subscribed();
+  await page.api.identify("user-1", "signature");
+  browser.now += DAY + 1;
+  const later = await browser.view();
+  await later.api.identify("user-1", "signature");
+  assert.equal(browser.asked("PATCH").length, 2);
+});
+
+test("a change taken back while the gateway was away is taken back there too", async () => {
+  const page = await subscribed();
+  await page.api.addTags("a");
+  browser.answers["PATCH /v1/public/site_1/subscriptions/sub_1"] = "offline";
+  await page.api.removeTags("a");
+  delete browser.answers["PATCH /v1/public/site_1/subscriptions/sub_1"];
+  await page.api.addTags("a");
+  assert.deepEqual(browser.asked("PATCH").at(-1).body, { add_tags: ["a"], remove_tags: [] });
 });
 
 test("a change that the gateway could not take goes with the next page view; one that it refuses is dropped", async () => {
