@@ -51,7 +51,7 @@ async def open_postgres(url: str, *, migrate: bool) -> "PostgresDatabase":
         if isinstance(error, DRIVER_ERRORS):
             raise mapped(error) from error
         raise
-    return PostgresDatabase(pool)
+    return PostgresDatabase(url, pool)
 
 
 async def apply(connection: _Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
@@ -78,10 +78,11 @@ class PostgresDatabase:
 
     dialect = "postgres"
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, url: str, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._url = url
         self._pool = pool
         self._doorbell = Doorbell()
-        self._listener: _Connection | None = None
+        self._listener: asyncpg.Connection[asyncpg.Record] | None = None
         self._listening = asyncio.Lock()
         self._closed = False
 
@@ -100,7 +101,9 @@ class PostgresDatabase:
         try:
             await self._listen()
         except DRIVER_ERRORS:
-            # The claim that follows meets the same server and says what is wrong with it.
+            # Not swallowed: the claim that follows meets the same server and says what is wrong with it.
+            if self._listener is not None:
+                self._listener.terminate()
             self._listener = None
         await self._doorbell.wait(max(0, deadline - loop.time()))
 
@@ -116,16 +119,16 @@ class PostgresDatabase:
         self._closed = True
         self._doorbell.ring()
         if self._listener is not None:
-            await self._pool.release(self._listener)
+            await self._listener.close()
         await self._pool.close()
 
     async def _listen(self) -> None:
         async with self._listening:
             if self._closed or (self._listener is not None and not self._listener.is_closed()):
                 return
-            connection = await self._pool.acquire(timeout=_CONNECT_TIMEOUT)
-            self._listener = connection
-            await connection.add_listener(_CHANNEL, self._on_notify)
+            # Not the pool's: it stays ours for good, and a broken one is simply replaced.
+            self._listener = await asyncpg.connect(self._url, timeout=_CONNECT_TIMEOUT)
+            await self._listener.add_listener(_CHANNEL, self._on_notify)
             self._doorbell.ring()  # something may have come while nobody listened
 
     def _on_notify(self, *_: object) -> None:
