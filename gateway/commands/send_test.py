@@ -4,12 +4,9 @@ through pywebpush, an implementation that shares nothing with ours but the RFCs.
 import asyncio
 import json
 from argparse import Namespace
-from dataclasses import dataclass
-
-import requests
-from pywebpush import WebPushException, webpush
 
 from gateway.app import make_transport, open_context
+from gateway.commands.target import TTL, Target
 from gateway.commands.tokens import read_id
 from gateway.content import Notification
 from gateway.context import Context
@@ -20,32 +17,17 @@ from gateway.payload import PayloadTemplate
 from gateway.settings import Settings
 from gateway.webpush import (
     Answer,
-    ApplicationServerKey,
-    Origin,
     PushRequest,
     Reply,
     RequestHeaders,
     Verdict,
     classify,
-    encode_base64url,
     encrypt,
 )
 from storage import keys, sites, subscriptions
 from storage.database import Transaction
 from storage.ids import Kind
 from storage.subscriptions import Subscription
-
-TTL = 60  # seconds: a test that arrives tomorrow tests nothing
-TIMEOUT = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    subscription: Subscription
-    origin: Origin
-    key: ApplicationServerKey
-    contact: str
-    plaintext: bytes
 
 
 async def send_test(settings: Settings, args: Namespace) -> int:
@@ -61,7 +43,11 @@ async def send_test(settings: Settings, args: Namespace) -> int:
         _show("gateway", reply, ours)
         if args.through is None:
             return 0 if ours.answer is Answer.ACCEPTED else 1
-        reply = await asyncio.to_thread(_post_through_pywebpush, settings, target)
+        # Imported by those who ask for it only: it brings requests and its kin into the process.
+        from gateway.commands.reference import post_through_pywebpush
+
+        ca_file = settings.push_ca_file
+        reply = await asyncio.to_thread(post_through_pywebpush, target, ca_file)
         theirs = classify(target.origin.provider, reply, context.clock.now())
         _show("pywebpush", reply, theirs)
         same = ours.answer is theirs.answer
@@ -106,39 +92,6 @@ async def _post(context: Context, target: Target) -> Reply:
         return await replied
     finally:
         transport.close()
-
-
-def _post_through_pywebpush(settings: Settings, target: Target) -> Reply:
-    session = requests.Session()
-    if settings.push_ca_file is not None:
-        session.verify = str(settings.push_ca_file)
-    try:
-        answer = webpush(
-            subscription_info={
-                "endpoint": target.subscription.endpoint,
-                "keys": {
-                    "p256dh": encode_base64url(target.subscription.p256dh),
-                    "auth": encode_base64url(target.subscription.auth),
-                },
-            },
-            data=target.plaintext,
-            vapid_private_key=encode_base64url(target.key.raw),
-            vapid_claims={"sub": target.contact},
-            ttl=TTL,
-            headers={"Content-Type": "application/octet-stream"},
-            timeout=TIMEOUT,
-            requests_session=session,
-        )
-    except WebPushException as exc:
-        if exc.response is None:
-            return Reply(0, error=exc.message)
-        answer = exc.response
-    except requests.RequestException as exc:
-        return Reply(0, error=type(exc).__name__)
-    finally:
-        session.close()
-    lines = [f"{name}: {value}".encode("latin-1", "replace") for name, value in answer.headers.items()]
-    return Reply(answer.status_code, lines, answer.content[:2048])
 
 
 def _show(sender: str, reply: Reply, verdict: Verdict) -> None:
