@@ -13,9 +13,12 @@ from gateway.api.route import PATH_KINDS, Route
 from gateway.errors import (
     Forbidden,
     GatewayError,
+    Internal,
     InvalidRequest,
+    MethodNotAllowed,
     NotFound,
     TooLarge,
+    TooManyConnections,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
@@ -43,6 +46,7 @@ def build_document(routes: Sequence[Route], version: str) -> Json:
             "description": "Times are RFC 3339 in UTC, ids are opaque, failures are as in RFC 9457.",
         },
         "paths": paths,
+        "x-errors": _errors(routes),
         "components": {
             "schemas": schemas.components,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
@@ -70,6 +74,18 @@ class _Schemas:
         """The properties of a query struct, and which of them are required."""
         component = self.components[self._of[struct]["$ref"].rpartition("/")[2]]
         return component["properties"], component.get("required", ())
+
+
+def _errors(routes: Iterable[Route]) -> list[Json]:
+    """Every code that an answer may carry, for the page that a problem's `type` leads to."""
+    found = {
+        MethodNotAllowed,
+        Internal,
+        TooManyConnections,
+        *(error for route in routes for error in possible_errors(route)),
+    }
+    in_order = sorted(found, key=lambda error: (error.status, error.code))
+    return [{"code": each.code, "status": each.status, "title": each.title} for each in in_order]
 
 
 def _has_schema(each: Any) -> bool:
@@ -127,6 +143,8 @@ def _responses(route: Route, schemas: _Schemas) -> Json:
     for error in possible_errors(route):
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):
+        if str(status) in responses:  # the route says itself what it answers with this status
+            continue
         responses[str(status)] = {
             "description": "; ".join(f"`{error.code}`: {error.title}" for error in errors),
             "content": {PROBLEM: {"schema": schemas.of(Problem)}},

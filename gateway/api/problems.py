@@ -28,7 +28,7 @@ log = Log(__name__)
 
 PROBLEM = "application/problem+json"
 REQUEST_ID = web.RequestKey("request_id", str)
-_DOCUMENTED_AT = "docs/errors.md#"
+_DOCUMENTED_AT = "/docs#"  # resolved against the request, as RFC 9457 section 3.1.1 allows
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

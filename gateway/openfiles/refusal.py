@@ -13,7 +13,7 @@ RETRY_AFTER = 5  # seconds
 def _answer() -> bytes:
     error = TooManyConnections()
     problem = {
-        "type": f"docs/errors.md#{error.code}",
+        "type": f"/docs#{error.code}",
         "title": error.title,
         "status": error.status,
         "code": error.code,

@@ -89,6 +89,13 @@ function routeElement(method, path, operation, components) {
   return element;
 }
 
+/** Where the `type` of a problem leads to: `/docs#not_found`. */
+function errorSection(errors) {
+  const table = rows(errors.map(({ code, status, title }) =>
+    [make("code", { textContent: status }), make("code", { id: code, textContent: code }), title]));
+  return make("section", {}, make("h2", { textContent: "error codes" }), table);
+}
+
 function show(api) {
   const sections = new Map();
   for (const [path, operations] of Object.entries(api.paths)) {
@@ -98,10 +105,12 @@ function show(api) {
       sections.get(tag).append(routeElement(method, path, operations[method], api.components.schemas));
     }
   }
+  sections.set("errors", errorSection(api["x-errors"] ?? []));
   document.querySelector("#about").textContent = `${api.info.title} ${api.info.version}. ${api.info.description}`;
   document.querySelector("#routes").replaceChildren(...sections.values());
   const asked = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (asked instanceof HTMLDetailsElement) asked.open = true;
+  asked?.scrollIntoView();
 }
 
 document.querySelector("#filter").addEventListener("input", ({ target }) => {
@@ -111,7 +120,7 @@ document.querySelector("#filter").addEventListener("input", ({ target }) => {
       each.hidden = !each.firstElementChild.textContent.toLowerCase().includes(wanted);
       return !each.hidden;
     });
-    group.hidden = found.length === 0;
+    group.hidden = wanted !== "" && found.length === 0;
   }
 });
 

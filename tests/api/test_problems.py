@@ -20,7 +20,7 @@ async def test_a_problem_is_as_rfc_9457_says_and_names_the_request(api: Api) -> 
     response = await api.call("GET", "/v1/sites/site_0000000000000", 404)
     problem = await response.json(content_type="application/problem+json")
     assert problem == {
-        "type": "docs/errors.md#not_found",
+        "type": "/docs#not_found",
         "title": "There is no such resource",
         "status": 404,
         "code": "not_found",

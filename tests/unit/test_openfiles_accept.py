@@ -140,7 +140,7 @@ async def test_when_nobody_is_idle_the_caller_is_answered_503_as_a_problem(serve
     assert headers["access-control-allow-origin"] == "*"
     assert headers["content-type"] == "application/problem+json"
     assert json.loads(body) == {
-        "type": "docs/errors.md#too_many_connections",
+        "type": "/docs#too_many_connections",
         "title": "The gateway has no connection to spare",
         "status": 503,
         "code": "too_many_connections",
@@ -159,6 +159,16 @@ async def test_a_client_library_reads_the_503_although_it_sends_a_body(serve: Se
             ) as response:
                 assert response.status == 503
                 assert response.headers["Retry-After"] == "5"
+
+
+async def test_a_caller_that_sends_everything_before_it_reads_still_gets_its_503(serve: Serving) -> None:
+    running = await serve()
+    await running.occupy()
+    size = 8_000_000  # more than the system keeps for a connection: it must be read, or the caller is stuck
+    reader, writer = await running.connect()
+    writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + bytes(size))
+    await asyncio.wait_for(writer.drain(), 5)
+    assert (await ask((reader, writer), b""))[0] == 503
 
 
 async def test_connections_that_have_asked_nothing_are_not_idle(serve: Serving) -> None:
