@@ -179,7 +179,7 @@ async def test_a_signed_external_id_is_believed_in_hex_and_base64url(api: Api, p
 
 @pytest.mark.parametrize("signature", [None, "", "0" * 64, "not hex, nor base64url", "a" * 43])
 async def test_an_unsigned_external_id_is_refused(api: Api, page: Page, signature: str | None) -> None:
-    more = {"external_id": "visitor-7", "external_id_signature": signature}
+    more: dict[str, Any] = {"external_id": "visitor-7", "external_id_signature": signature}
     problem = await page.subscribe(status=400, **more)
     assert problem["errors"][0]["path"] == "external_id_signature"
     made = await page.subscribe()
