@@ -47,6 +47,12 @@ class FakeTransport:
             return False
         return True
 
+    def die(self) -> None:
+        """As if the process was killed: nothing is posted or answered any more."""
+        self.rule = lambda _: None
+        self._pending.clear()
+        self._idle.set()
+
     def close(self) -> None:
         self.closed = True
         self.answer(Reply(0, error="closed"))
