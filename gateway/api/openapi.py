@@ -78,7 +78,7 @@ class _Schemas:
 
 def _errors(routes: Iterable[Route]) -> list[Json]:
     """Every code that an answer may carry, for the page that a problem's `type` leads to."""
-    found = {
+    found: set[type[GatewayError]] = {
         MethodNotAllowed,
         Internal,
         TooManyConnections,
@@ -136,7 +136,7 @@ def _responses(route: Route, schemas: _Schemas) -> Json:
     responses: Json = {}
     for status in (route.status, *route.other_statuses):
         answer: Json = {"description": route.summary}
-        if route.answer is not None:
+        if route.answer is not None and status < 300:
             answer["content"] = {route.gives: {"schema": schemas.of(route.answer)}}
         responses[str(status)] = answer
     by_status: dict[int, list[type[GatewayError]]] = {}
