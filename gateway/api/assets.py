@@ -27,7 +27,8 @@ class Asset:
     body: bytes
     zipped: bytes | None  # gzip, where it is smaller
     content_type: str  # with its charset
-    etag: str  # strong; the zipped body's differs, as RFC 9110 section 8.8.3.3 asks
+    etag: str
+    zipped_etag: str  # another, as RFC 9110 section 8.8.3.3 asks
 
     @classmethod
     def of(cls, body: bytes, content_type: str) -> "Asset":
@@ -37,17 +38,18 @@ class Asset:
             body,
             zipped if len(zipped) < len(body) else None,
             f"{content_type}; charset=utf-8" if is_text else content_type,
-            sha256(body).hexdigest()[:24],
+            etag_of(body),
+            etag_of(zipped),
         )
 
     def response(self, request: web.Request, headers: Mapping[str, str]) -> web.Response:
         """200, or 304 when the request names this content's ETag (RFC 9110 section 13.1.2)."""
         zipped = self.zipped is not None and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower()
-        etag = f'"{self.etag}-gzip"' if zipped else f'"{self.etag}"'
+        etag = self.zipped_etag if zipped else self.etag
         answer = dict(headers) | {hdrs.ETAG: etag}
         if self.zipped is not None:
             answer[hdrs.VARY] = hdrs.ACCEPT_ENCODING
-        if _matches(request.headers.get(hdrs.IF_NONE_MATCH, ""), etag):
+        if knows(request, etag):
             return web.Response(status=304, headers=answer)
         answer[hdrs.CONTENT_TYPE] = self.content_type
         if zipped:
@@ -68,6 +70,12 @@ def _type_of(path: Path) -> str:
     return _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
-def _matches(if_none_match: str, etag: str) -> bool:
-    given = {each.strip().removeprefix("W/") for each in if_none_match.split(",")}
-    return "*" in given or etag in given
+def etag_of(body: bytes) -> str:
+    """A strong one."""
+    return f'"{sha256(body).hexdigest()[:24]}"'
+
+
+def knows(request: web.Request, etag: str) -> bool:
+    """Whether the caller has this content already (If-None-Match, RFC 9110 section 13.1.2)."""
+    given = request.headers.get(hdrs.IF_NONE_MATCH, "").split(",")
+    return any(each.strip().removeprefix("W/") in ("*", etag) for each in given)

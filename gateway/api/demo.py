@@ -64,12 +64,6 @@ class DemoMessage(Struct, frozen=True):
     results: DemoResults
 
 
-@route("GET", "/demo", "The demo page, without its slash", status=308, gives="text/html")
-async def demo_without_slash(_: Call[None, None]) -> web.StreamResponse:
-    # Relative, so that it also holds behind a proxy that adds a path.
-    return web.Response(status=308, headers={hdrs.LOCATION: "demo/"})
-
-
 @route("GET", "/demo/", "The demo page", errors=(NotFound,), gives="text/html")
 async def demo_page(call: Call[None, None]) -> web.StreamResponse:
     return await _file(call, "index.html")
@@ -156,7 +150,6 @@ def _id_of(text: str) -> int:
 
 
 ROUTES = (
-    demo_without_slash,
     demo_page,
     demo_configuration,
     demo_worker,
@@ -164,3 +157,13 @@ ROUTES = (
     progress_of_mine,
     demo_file,
 )
+
+
+def add_slash(app: web.Application) -> None:
+    """`/demo` leads to the page."""
+
+    async def redirect(_: web.Request) -> web.Response:
+        # Relative, so that it also holds behind a proxy that adds a path.
+        return web.Response(status=308, headers={hdrs.LOCATION: "demo/"})
+
+    app.router.add_get("/demo", redirect)

@@ -59,6 +59,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except GatewayError as exc:
         return problem_response(request, exc)
     except web.HTTPException as exc:
+        if exc.status < 400:
+            raise  # no failure: "not modified", say
         return _of_aiohttp(request, exc)
     except NotStored:
         return problem_response(request, NotFound())
@@ -99,7 +101,7 @@ def problem_response(request: web.Request, error: GatewayError) -> web.Response:
 
 
 def _of_aiohttp(request: web.Request, exc: web.HTTPException) -> web.StreamResponse:
-    """aiohttp's own: a path or a method that no route has. Redirects pass as they are."""
+    """aiohttp's own: a path or a method that no route has."""
     if isinstance(exc, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(exc.allowed_methods))
         response = problem_response(request, MethodNotAllowed(f"This resource knows {allowed}."))
@@ -107,6 +109,4 @@ def _of_aiohttp(request: web.Request, exc: web.HTTPException) -> web.StreamRespo
         return response
     if isinstance(exc, web.HTTPNotFound):
         return problem_response(request, NotFound("There is nothing at this path."))
-    if exc.status < 400:
-        return exc
     return problem_response(request, InvalidRequest() if exc.status < 500 else Internal())

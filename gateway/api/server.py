@@ -41,6 +41,7 @@ def build_application(context: Context) -> web.Application:
     add_browsers(app, context)
     app.on_response_prepare.append(add_headers)
     add_routes(app, ALL_ROUTES)
+    demo.add_slash(app)
     add_documents(app, ALL_ROUTES)
     return app
 
