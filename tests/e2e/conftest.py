@@ -5,7 +5,7 @@ Everything here lives on the session's event loop, and so do the tests.
 
 import ctypes
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from tests.fakes.connect_proxy import ConnectProxy
 from tests.fakes.door import Door
 from tests.fakes.fcm import Fcm
 from tests.fakes.push_service import HOSTS, PushService
+from tests.fakes.reference_sender import ReferenceSender
 from tests.fakes.site_server import Site, SiteServer
 
 _HERE = Path(__file__).parent
@@ -121,6 +122,14 @@ async def site_server() -> AsyncIterator[SiteServer]:
 def site(site_server: SiteServer) -> Site:
     """A website that no browser has seen before."""
     return site_server.new_site()
+
+
+@pytest.fixture
+def reference_sender(authority: Authority, connect_proxy: ConnectProxy) -> Iterator[ReferenceSender]:
+    """pywebpush with a key of its own, on the same way as the gateway."""
+    sender = ReferenceSender(authority.ca_file, connect_proxy.url)
+    yield sender
+    sender.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -76,12 +76,14 @@ class Gateway:
         return await self.call("POST", path, json=body)
 
     async def call(self, method: str, path: str, **more: Any) -> Any:
-        """The JSON of a successful answer, None without content; AssertionError with any other answer."""
+        """The JSON or text of a successful answer, None without content; AssertionError with any other."""
         assert self._session is not None
         async with self._session.request(method, path, **more) as response:
             text = await response.text()
             assert response.ok, f"{method} {path}: {response.status} {text}"
-            return await response.json() if text else None
+            if response.content_type == "application/json":
+                return await response.json()
+            return text or None
 
     async def _is_ready(self) -> bool:
         assert self._process is not None

@@ -1,5 +1,6 @@
 """A website that embeds the snippet, and its owner's program: what a user of the product has."""
 
+import json
 from typing import Any
 
 from tests.e2e.drivers.browser import Browser, Page
@@ -50,6 +51,11 @@ class Website:
         await page.evaluate("ready")
         return page
 
+    async def revisit(self, page: Page) -> None:
+        """The same tab loads the page again, and the script knows its state again."""
+        await page.goto(self.url)
+        await page.evaluate("ready")
+
     async def subscribe(self, browser: Browser) -> tuple[Page, str]:
         """As a visitor who allows notifications does it: (the tab, the subscription's id)."""
         await browser.set_permission(self.site.origin, "granted")
@@ -59,13 +65,17 @@ class Website:
         subscription = await page.evaluate("pushGateway.subscription()")
         return page, str(subscription["id"])
 
-    async def send(self, audience: dict[str, Any], **notification: Any) -> str:
+    async def send(
+        self, audience: dict[str, Any], options: dict[str, Any] | None = None, **notification: Any
+    ) -> str:
         """A message's id."""
-        body = {"notification": notification, "audience": audience}
+        body = {"notification": notification, "audience": audience, "options": options or {}}
         return str((await self.gateway.post(f"{self.path}/messages", body))["id"])
 
-    async def send_to(self, subscription_id: str, **notification: Any) -> str:
-        return await self.send({"subscriptions": [subscription_id]}, **notification)
+    async def send_to(
+        self, subscription_id: str, options: dict[str, Any] | None = None, **notification: Any
+    ) -> str:
+        return await self.send({"subscriptions": [subscription_id]}, options, **notification)
 
     async def message(self, message_id: str) -> dict[str, Any]:
         found: dict[str, Any] = await self.gateway.get(f"{self.path}/messages/{message_id}")
@@ -75,10 +85,21 @@ class Website:
         found: dict[str, Any] = await self.gateway.get(f"{self.path}/subscriptions/{subscription_id}")
         return found
 
+    async def endpoints(self) -> list[str]:
+        """Of the active subscriptions, as the gateway exports them."""
+        text = await self.gateway.call("GET", f"{self.path}/subscriptions/export")
+        return [json.loads(line)["endpoint"] for line in text.splitlines()]
+
     async def progress_is(self, message_id: str, **expected: int) -> bool:
         """For `eventually`: AssertionError until the message's progress has these numbers."""
         progress = (await self.message(message_id))["progress"]
         assert {name: progress[name] for name in expected} == expected, progress
+        return True
+
+    async def message_is(self, message_id: str, state: str) -> bool:
+        """For `eventually`: AssertionError until the message is in this state."""
+        message = await self.message(message_id)
+        assert message["state"] == state, message
         return True
 
     async def results_are(self, message_id: str, **expected: int) -> bool:

@@ -2,6 +2,8 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,6 +88,15 @@ class Browser(ABC):
     @abstractmethod
     async def kill(self) -> None:
         """Whatever state it is in; nothing is left of it."""
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """The browser is closed for as long as the block runs; its tabs do not come back."""
+        await self.close()
+        try:
+            yield
+        finally:
+            await self.start()
 
     @abstractmethod
     async def open(self, url: str) -> Page:
