@@ -188,10 +188,6 @@ async def export_page(
     tx: Transaction, site_id: int, after_id: int = 0, limit: int = 500
 ) -> Sequence[Subscription]:
     """Active subscriptions by id, from the one after `after_id`."""
-    return await page_active(tx, site_id, after_id, limit)
-
-
-async def page_active(tx: Transaction, site_id: int, after_id: int, limit: int) -> Sequence[Subscription]:
     return await page(tx, site_id, after_id, limit, state=SubscriptionState.ACTIVE)
 
 
