@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from gateway.context import Context
+from gateway.enrolment import NO_MESSAGE
+from storage import rollups
+from storage.database import Transaction
+from storage.ids import Kind, decode_id
 from tests.api.conftest import Api
 from tests.api.page import Page, push_subscription
 from tests.fakes.clock import FakeClock
@@ -227,3 +232,15 @@ async def test_a_site_tracks_its_own_events(api: Api, page: Page) -> None:
     await page.call("POST", track, 403, {"name": "bought"}, "x" * 32)
     await page.call("POST", track, 400, {"name": ""}, made["token"])
     await page.call("POST", track, 413, {"name": "n", "data": {"x": "y" * 9_000}}, made["token"])
+
+
+async def test_who_unsubscribes_is_counted_once(context: Context, page: Page) -> None:
+    made = await page.subscribe()
+    for _ in range(2):
+        await page.call("DELETE", f"{page.subscriptions}/{made['id']}", 204, token=made["token"])
+
+    async def body(tx: Transaction) -> list[tuple[str, str, int]]:
+        found = await rollups.of_message(tx, decode_id(Kind.SITE, page.site), NO_MESSAGE)
+        return [(each.kind, each.provider, each.n) for each in found]
+
+    assert await context.database.read(body) == [("unsubscribed", "fcm", 1)]
