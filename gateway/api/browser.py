@@ -18,6 +18,7 @@ from gateway.enrolment import prove
 from gateway.errors import Forbidden, OriginNotAllowed
 from gateway.ingest import EventIngest
 from gateway.limits import AddressLimiter, client_address
+from gateway.logs import Log
 from gateway.site_cache import SiteCache
 from storage import sites
 from storage.database import Transaction
@@ -43,6 +44,7 @@ class Browsers:
     demo_files: Mapping[str, Asset]
 
 
+log = Log(__name__)
 BROWSERS = web.AppKey("browsers", Browsers)
 
 
@@ -65,11 +67,18 @@ def add_browsers(app: web.Application, context: Context) -> None:
 
     async def write_events(_: web.Application) -> AsyncIterator[None]:
         writing = asyncio.create_task(ingest.run(), name="event ingest")
+        writing.add_done_callback(_tell)
         yield
         ingest.close()
         await writing
 
     app.cleanup_ctx.append(write_events)
+
+
+def _tell(ended: asyncio.Task[None]) -> None:
+    """A task that died would be heard of when the process stops; until then events are answered 503."""
+    if not ended.cancelled() and ended.exception() is not None:
+        log.error("event_ingest.died", hint="Restart the gateway.", cause=ended.exception())
 
 
 def limit_address(call: Call[Any, Any], limiter: AddressLimiter) -> None:
