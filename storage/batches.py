@@ -81,8 +81,8 @@ async def claim(
     rows = await tx.fetch(_SQL["claim"], owner, now, lease_ms, limit, min(lanes), max(lanes))
     if rows:
         claimed = sorted({row[2] for row in rows})
+        await tx.execute(_SQL["advance_turns"], claimed)  # before they move on: it notes the turn they had
         await tx.execute(_SQL["take_turn"], claimed)
-        await tx.execute(_SQL["advance_turns"], claimed)
     return [_batch(row) for row in rows]
 
 

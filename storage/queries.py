@@ -5,6 +5,7 @@ A file of storage/sql is a sequence of blocks:
     -- name: get                      one text for both
     -- name: by_tag (sqlite)          two texts, only where the dialects must differ
     -- name: by_tag (postgres)
+    /* sqlite: indexed by x */       a hint that SQLite reads and PostgreSQL takes for a comment
 
 SQLite reads `$1` as a *name* and numbers it by first appearance, so that `select $2, $1` silently swaps
 its arguments: it gets `?1`, which is a position. Lists are one argument:
@@ -26,6 +27,7 @@ _NAME = re.compile(r"^-- name: (\w+)(?: \((sqlite|postgres)\))?\s*$", re.MULTILI
 _COMMENT = re.compile(r"^\s*--.*$\n?", re.MULTILINE)
 _PARAMETER = re.compile(r"\$(\d+)")
 _LIST = re.compile(r"\bin (ids|texts|hashes)\((\$\d+)\)")
+_HINT = re.compile(r"/\* sqlite: (.*?) \*/")
 _ROWS = re.compile(r"\brows\(\$1: ([^)]*)\)")
 _POSTGRES_LISTS = {"ids": "bigint", "texts": "text", "hashes": "bytea"}
 
@@ -61,6 +63,7 @@ def parse(aggregate: str, text: str) -> Mapping[str, Query]:
 
 
 def _for_sqlite(sql: str) -> str:
+    sql = _HINT.sub(r"\1", sql)
     sql = _ROWS.sub(_json_rows, sql)
     sql = _LIST.sub(_json_list, sql)
     return _PARAMETER.sub(r"?\1", sql)

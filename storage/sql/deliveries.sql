@@ -18,7 +18,7 @@ from rows($1: site_id bigint, message_id bigint, subscription_id bigint, attempt
 where deliveries.site_id = rows.site_id and deliveries.message_id = rows.message_id
     and deliveries.subscription_id = rows.subscription_id
     and deliveries.attempt = rows.attempt - 1 and deliveries.outcome is null
-returning message_id, subscription_id, attempt;
+returning deliveries.message_id, deliveries.subscription_id, deliveries.attempt;
 
 -- name: recorded
 select subscription_id from deliveries

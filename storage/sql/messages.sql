@@ -44,16 +44,26 @@ delete from idempotency_keys where (site_id, key) in (
     select site_id, key from idempotency_keys where created_at < $1 order by created_at limit $2);
 
 -- name: due
--- The partial index holds nothing but what is scheduled, in this order of lanes and times.
+-- Lane by lane, so that each is a range of the partial index: what is scheduled for later is never looked at.
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
     freeze_ceiling, turn, next_at
-from messages
-where state = 'scheduled' and send_at <= $1 and (expires_at is null or expires_at > $1)
+from messages where id in (
+        select id from (
+            select id from messages
+            where state = 'scheduled' and lane = 0 and send_at <= $1 and (expires_at is null or expires_at > $1)
+            order by send_at limit $2) lane_0
+        union all select id from (
+            select id from messages
+            where state = 'scheduled' and lane = 1 and send_at <= $1 and (expires_at is null or expires_at > $1)
+            order by send_at limit $2) lane_1)
 order by lane, send_at limit $2;
 
 -- name: next_send_at
-select min(send_at) from messages where state = 'scheduled' and send_at > $1;
+-- Lane by lane, as in due: each is the first entry of a range.
+select min(first) from (
+    select min(send_at) as first from messages where state = 'scheduled' and lane = 0 and send_at > $1
+    union all select min(send_at) from messages where state = 'scheduled' and lane = 1 and send_at > $1) lanes;
 
 -- name: start
 update messages set state = 'sending', started_at = $2, freeze_ceiling = $3, state_reason = null

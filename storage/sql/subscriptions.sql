@@ -18,9 +18,11 @@ select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at,
 from subscriptions where site_id = $1 and id = $2;
 
 -- name: by_endpoints
+-- Without the hint SQLite takes the list for long and reads the whole site instead.
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
     ended_at, external_id, language, timezone, tags, attributes, opted_out
-from subscriptions where site_id = $1 and endpoint_hash in hashes($2);
+from subscriptions /* sqlite: indexed by subscriptions_by_endpoint */
+where site_id = $1 and endpoint_hash in hashes($2);
 
 -- name: page
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
@@ -92,7 +94,10 @@ order by id limit $4;
 select id, provider, state from subscriptions where site_id = $1 and id in ids($2);
 
 -- name: by_external_ids
-select external_id, id, provider, state from subscriptions where site_id = $1 and external_id in texts($2);
+-- The hint as in by_endpoints.
+select external_id, id, provider, state
+from subscriptions /* sqlite: indexed by subscriptions_by_external_id */
+where site_id = $1 and external_id in texts($2);
 
 -- name: delete_never_accepted
 delete from subscriptions where site_id = $1 and id in ids($2) and state = 'active' and accepted_at is null;

@@ -33,14 +33,8 @@ def test_a_malformed_file_is_refused(text: str) -> None:
 
 
 def test_lists_are_one_argument() -> None:
-    query = parse("t", "-- name: x\nselect 1 where a in ids($1) and b in texts($2)
-    and
-   
-    c in
-   
-   
-   
-    hashes($3)\n")["x"]
+    where = "a in ids($1) and b in texts($2) and c in hashes($3)"
+    query = parse("t", f"-- name: x\nselect 1 where {where}\n")["x"]
     assert "b in (select value from json_each(?2))" in query.sqlite
     assert "c in (select unhex(value) from json_each(?3))" in query.sqlite
     assert query.postgres.endswith(

@@ -1,0 +1,227 @@
+"""The plans of every hot query: the index it was written for, in order, nothing sorted or scanned whole.
+
+SQLite without ANALYZE plans the same on an empty table as on a million rows. PostgreSQL plans by sizes:
+there, it is given some thousand rows, and may choose.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from storage import batches, deliveries, queries, subscriptions
+from storage.database import Body, Database, Row, Transaction
+from storage.queries import Query
+from tests.contract.rows import MESSAGE, NOW, SITE, add_sending, add_site, batch, new_subscription, result
+
+_ROWS = [(1,) * 9]
+
+# aggregate, block, arguments, what SQLite must use for each table
+HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
+    (
+        "subscriptions",
+        "audience_step",
+        (1, 2, 3, 4),
+        ["subscriptions USING PRIMARY KEY (site_id=? AND id>? AND id<?)"],
+    ),
+    ("subscriptions", "members", (1, [1]), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
+    ("subscriptions", "by_ids", (1, [1]), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
+    (
+        "subscriptions",
+        "by_external_ids",
+        (1, ["a"]),
+        ["subscriptions USING INDEX subscriptions_by_external_id (site_id=? AND external_id=?)"],
+    ),
+    (
+        "subscriptions",
+        "by_endpoints",
+        (1, [b"a"]),
+        ["subscriptions USING INDEX subscriptions_by_endpoint (site_id=? AND endpoint_hash=?)"],
+    ),
+    ("subscriptions", "page", (1, 2, 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id>?)"]),
+    (
+        "subscriptions",
+        "page_filtered",
+        (1, 2, 3, "a", "b"),
+        ["subscriptions USING PRIMARY KEY (site_id=? AND id>?)"],
+    ),
+    ("subscriptions", "count_new_since", (1, 2, 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id>?)"]),
+    ("subscriptions", "gone", (1, [1], 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
+    (
+        "subscriptions",
+        "delete_never_accepted",
+        (1, [1]),
+        ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"],
+    ),
+    ("subscriptions", "accepted", (1, [1], 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
+    (
+        "subscriptions",
+        "expire_due",
+        (1, 2),
+        [
+            "subscriptions USING PRIMARY KEY (site_id=? AND id=?)",
+            "subscriptions USING INDEX subscriptions_expiring",
+        ],
+    ),
+    (
+        "batches",
+        "claim",
+        ("me", 1, 2, 3, 0, 1),
+        [
+            "batches USING INTEGER PRIMARY KEY (rowid=?)",
+            "m USING INDEX messages_sending (lane>? AND lane<?)",
+            "b USING INDEX batches_by_due (message_id=? AND due_at<?)",
+        ],
+    ),
+    (
+        "batches",
+        "take_turn",
+        ([1],),
+        [
+            "messages USING INTEGER PRIMARY KEY (rowid=?)",
+            "o USING INDEX messages_sending_of_site (site_id=? AND lane=?)",
+        ],
+    ),
+    (
+        "batches",
+        "next_due",
+        (1,),
+        [
+            "m USING INDEX messages_sending",
+            "b USING COVERING INDEX batches_by_due (message_id=? AND due_at>?)",
+        ],
+    ),
+    ("batches", "extend", ([1], "me", 1), ["batches_of_owner (lease_owner=? AND rowid=?)"]),
+    ("batches", "finish_many", ([1], "me"), ["batches_of_owner (lease_owner=? AND rowid=?)"]),
+    ("batches", "release_owner", ("me",), ["batches USING INDEX batches_of_owner (lease_owner=?)"]),
+    (
+        "deliveries",
+        "recorded",
+        (1, 2, [3]),
+        ["deliveries USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)"],
+    ),
+    (
+        "deliveries",
+        "open_at",
+        (1, 2, [3], 1),
+        ["deliveries USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)"],
+    ),
+    ("deliveries", "record_first", _ROWS, []),
+    (
+        "deliveries",
+        "record_later",
+        _ROWS,
+        ["deliveries USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)"],
+    ),
+    (
+        "deliveries",
+        "page",
+        (1, 2, 3, 4, "a"),
+        ["deliveries USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id>?)"],
+    ),
+    ("events", "record", _ROWS, []),
+    ("events", "providers", _ROWS, ["s USING PRIMARY KEY (site_id=? AND id=?)"]),
+    ("rollups", "add_many", _ROWS, []),
+    (
+        "messages",
+        "progress_of",
+        ([1],),
+        ["m USING INTEGER PRIMARY KEY (rowid=?)", "r USING PRIMARY KEY (site_id=? AND message_id=?)"],
+    ),
+    ("messages", "due", (1, 2), ["messages USING INDEX messages_scheduled (lane=? AND send_at<?)"]),
+    (
+        "messages",
+        "next_send_at",
+        (1,),
+        ["messages USING INDEX messages_scheduled (lane=? AND send_at>?)"],
+    ),
+    ("messages", "freezing", (1,), ["messages USING INDEX messages_freezing"]),
+    ("messages", "page", (1, 2, 3), ["messages USING INDEX messages_of_site (site_id=? AND id<?)"]),
+    (
+        "messages",
+        "finish_done",
+        (1, 2),
+        ["m USING INDEX messages_sending", "b USING COVERING INDEX batches_by_due (message_id=?)"],
+    ),
+    ("messages", "sending_past_expiry", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),
+    ("messages", "expired_scheduled", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),
+    ("messages", "find_idempotent", (1, "a"), ["idempotency_keys USING PRIMARY KEY (site_id=? AND key=?)"]),
+    ("tokens", "by_hash", (b"a",), ["tokens USING INDEX sqlite_autoindex_tokens_1 (hash=?)"]),
+    ("keys", "by_ids", ([1],), ["application_server_keys USING INTEGER PRIMARY KEY (rowid=?)"]),
+]
+IDS = [f"{aggregate}.{block}" for aggregate, block, *_ in HOT]
+# progress_of groups the rollups of a few messages, due orders at most twice its limit.
+TABLES = {"subscriptions", "messages", "batches", "deliveries", "events", "rollups", "m", "b", "o", "r", "s"}
+MAY_SORT = {"messages.progress_of", "messages.due"}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("aggregate", "block", "arguments", "wanted"), HOT, ids=IDS)
+async def test_sqlite_uses_the_index_it_was_written_for(
+    database: Database, aggregate: str, block: str, arguments: Sequence[Any], wanted: Sequence[str]
+) -> None:
+    query = queries.load(aggregate)[block]
+    explained = Query("plan", f"explain query plan {query.sqlite}", "")
+
+    async def plan(tx: Transaction) -> list[str]:
+        if arguments is _ROWS:
+            return [row[3] for row in await tx.fetch_rows(explained, arguments)]
+        return [row[3] for row in await tx.fetch(explained, *arguments)]
+
+    steps = await database.read(plan)
+    for index in wanted:
+        assert any(index in step for step in steps), steps
+    if query.name not in MAY_SORT:
+        assert not [step for step in steps if "TEMP B-TREE" in step and "DISTINCT" not in step], steps
+    whole = [
+        step
+        for step in steps
+        if step.startswith("SCAN") and step.split()[1] in TABLES and "USING" not in step
+    ]
+    assert not whole, steps
+
+
+POSTGRES: Sequence[tuple[str, str, Sequence[Any], str]] = [
+    ("subscriptions", "audience_step", (SITE, 2, 2**60, 100), "subscriptions_pkey"),
+    ("subscriptions", "members", (SITE, [1, 2, 3]), "subscriptions_pkey"),
+    ("subscriptions", "by_external_ids", (SITE, ["e1", "e2"]), "subscriptions_by_external_id"),
+    ("subscriptions", "by_endpoints", (SITE, [b"a" * 16]), "subscriptions_by_endpoint"),
+    ("subscriptions", "page", (SITE, 2, 100), "subscriptions_pkey"),
+    ("batches", "claim", ("me", NOW, 1_000, 1, 0, 1), "batches_by_due"),
+    ("deliveries", "recorded", (SITE, MESSAGE, [1, 2, 3]), "deliveries_pkey"),
+    ("deliveries", "open_at", (SITE, MESSAGE, [1, 2, 3], 1), "deliveries_pkey"),
+]
+
+
+@pytest.fixture
+async def filled(database: Database) -> Database:
+    await add_site(database)
+    await add_sending(database)
+
+    async def fill(tx: Transaction) -> None:
+        rows = [(n, new_subscription(n, external_id=f"e{n}")) for n in range(1, 4_001)]
+        await subscriptions.add_many(tx, SITE, rows, NOW)
+        await deliveries.record(tx, [result(n) for n in range(1, 4_001)])
+        await batches.add_many(tx, [batch() for _ in range(2_000)])
+        for table in ("subscriptions", "deliveries", "batches", "messages"):
+            await tx.fetch(Query("analyze", "", f"analyze {table}"))
+
+    await database.write(fill)
+    return database
+
+
+def _plan(query: Query, arguments: Sequence[Any]) -> Body[Sequence[Row]]:
+    return lambda tx: tx.fetch(query, *arguments)
+
+
+@pytest.mark.parametrize("dialect", ["postgres"], indirect=True)
+async def test_postgres_uses_the_index_it_was_written_for(filled: Database) -> None:
+    for aggregate, block, arguments, index in POSTGRES:
+        text = queries.load(aggregate)[block].postgres
+        explained = Query("plan", "", f"explain {text}")
+        rows = await filled.write(_plan(explained, arguments))
+        plan = "\n".join(row[0] for row in rows)
+        assert index in plan, f"{aggregate}.{block}\n{plan}"
+        assert "Seq Scan on subscriptions" not in plan
+        assert "Seq Scan on deliveries" not in plan
+        assert "Seq Scan on batches" not in plan, plan
