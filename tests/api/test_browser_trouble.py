@@ -144,9 +144,12 @@ async def test_an_import_that_breaks_off_keeps_what_it_stored(
 
         return await database.read(body)
 
+    async def all_stored() -> bool:
+        return await stored() == 1_000
+
     async def chunks() -> AsyncIterator[bytes]:
         yield lines(1_000)
-        await eventually(stored)
+        await eventually(all_stored)
         flaky.down = True
         yield lines(1)
 
