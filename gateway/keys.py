@@ -11,7 +11,7 @@ from gateway.master_key import MasterKey
 from gateway.webpush import ApplicationServerKey as KeyPair
 from gateway.webpush import InvalidKey, encode_base64url
 from storage import audit as stored_audit
-from storage import keys, sites
+from storage import keys, locks, sites
 from storage.database import Transaction
 from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
@@ -93,6 +93,7 @@ async def retire_key(context: Context, actor: str, site_id: int, key_id: int) ->
     note = audit.entry(context, actor, "key.retired", encode_id(Kind.KEY, key_id), site_id)
 
     async def body(tx: Transaction) -> None:
+        await locks.hold(tx, site_id)
         await sites.get(tx, site_id)
         key = await keys.get(tx, site_id, key_id)
         if key.state is KeyState.RETIRED:

@@ -9,7 +9,7 @@ from gateway.errors import Conflict, WrongState
 from gateway.idempotency import IdempotencyKey, find_message, remember
 from gateway.message_draft import Draft, make_message
 from storage import audit as stored_audit
-from storage import messages, sites
+from storage import locks, messages, sites
 from storage.database import Transaction
 from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
@@ -132,6 +132,7 @@ async def change_message(
         after = replace(wanted, state=before.state)
 
         async def body(tx: Transaction, before: Message = before, after: Message = after) -> bool:
+            await locks.hold(tx, message_id)
             if await messages.get(tx, site_id, message_id) != before:
                 return False
             await messages.update_before_start(tx, after)

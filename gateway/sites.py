@@ -13,7 +13,7 @@ from gateway.origins import InvalidOrigin, parse_origin
 from gateway.webpush import ApplicationServerKey as KeyPair
 from gateway.webpush import InvalidContact, encode_base64url, parse_contact
 from storage import audit as stored_audit
-from storage import keys, sites
+from storage import keys, locks, sites
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.keys import ApplicationServerKey
@@ -118,6 +118,7 @@ async def change_site(context: Context, actor: str, site_id: int, change: SiteCh
     note = audit.entry(context, actor, "site.changed", encode_id(Kind.SITE, site_id), site_id, changes)
 
     async def body(tx: Transaction) -> SiteWithKey:
+        await locks.hold(tx, site_id)
         site = replace(await sites.get(tx, site_id), **changes)
         await sites.update(tx, site)
         await stored_audit.add(tx, note)

@@ -18,7 +18,7 @@ from gateway.subscription_fields import (
     check_totals,
 )
 from storage import audit as stored_audit
-from storage import sites, subscriptions
+from storage import locks, sites, subscriptions
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.subscriptions import Change, Subscription, SubscriptionState
@@ -104,6 +104,7 @@ async def erase_subscription(context: Context, actor: str, site_id: int, id: int
 
 async def apply_change(tx: Transaction, site_id: int, id: int, change: SubscriptionChange) -> Subscription:
     """As it is afterwards. NotFound when it was erased; InvalidRequest when a limit would be passed."""
+    await locks.hold(tx, id)
     stored = await existing(tx, site_id, id)
     tags = _merged_tags(stored.tags, change.add_tags, change.remove_tags)
     attributes = _merged_attributes(stored.attributes, change.attributes)

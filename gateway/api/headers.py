@@ -16,6 +16,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """An `on_response_prepare` signal, because it also sees streams and aiohttp's own errors."""
     headers = response.headers
     headers["X-Content-Type-Options"] = "nosniff"
+    headers["Server"] = "webpush-gateway"  # aiohttp's own tells strangers which versions run here
     request_id = request.get(REQUEST_ID)
     if request_id is not None:
         headers["X-Request-Id"] = request_id

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the route table and the types that validate the requests."""
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -103,7 +104,7 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
         "responses": _responses(route, schemas),
     }
     if route.handler.__doc__:
-        operation["description"] = route.handler.__doc__
+        operation["description"] = inspect.cleandoc(route.handler.__doc__)
     if route.bearer:
         operation["security"] = [{"bearer": [] if route.scope is None else [str(route.scope)]}]
     if route.body is not None:

@@ -1,13 +1,12 @@
 """`/v1/audit`."""
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from gateway import audit
-from gateway.api.moments import to_moment
+from gateway.api.moments import Moment, to_moment
 from gateway.api.paging import Page, PageQuery, page_of, read_cursor
 from gateway.api.route import Call, route
 from storage.audit import AuditEntry
@@ -18,7 +17,7 @@ from storage.tokens import Scope
 class Change(Struct, frozen=True):
     """`actor` is a token's id, `cli` or `system`; `action` reads `thing.verb`."""
 
-    at: datetime
+    at: Moment
     actor: str
     action: str
     target: str

@@ -1,12 +1,11 @@
 """`/v1/sites/{site}/keys`: application server keys (VAPID, RFC 8292)."""
 
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from gateway import audit, keys
-from gateway.api.moments import to_moment
+from gateway.api.moments import Moment, to_moment
 from gateway.api.paging import Page
 from gateway.api.route import Call, route
 from gateway.errors import Conflict, WrongState
@@ -29,7 +28,7 @@ class Key(Struct, frozen=True):
     application_server_key: Annotated[str, Meta(description="The public key, base64url, 87 characters.")]
     state: KeyState
     state_reason: str | None
-    created_at: datetime
+    created_at: Moment
 
 
 @route("GET", "/v1/sites/{site}/keys", "List application server keys", scope=Scope.READ)

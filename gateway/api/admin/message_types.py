@@ -1,7 +1,6 @@
 """Messages as JSON: what requests say and what answers show."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -72,16 +71,16 @@ class Message(Struct, frozen=True):
     id: str
     state: MessageState
     state_reason: str | None
-    waiting_until: datetime | None
+    waiting_until: Moment | None
     priority: Priority
     notification: Notification
     options: Options
-    send_at: datetime
-    expires_at: datetime | None
+    send_at: Moment
+    expires_at: Moment | None
     rate: int | None
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
+    created_at: Moment
+    started_at: Moment | None
+    ended_at: Moment | None
     unknown: Annotated[int | None, Meta(description="Named recipients that nobody is; null until frozen.")]
     progress: Progress
     results: Results

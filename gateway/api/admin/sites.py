@@ -1,13 +1,12 @@
 """`/v1/sites`."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway import audit, sites
 from gateway.api.doorkeeper import DOORKEEPER, require_all_sites
-from gateway.api.moments import to_moment
+from gateway.api.moments import Moment, to_moment
 from gateway.api.paging import Page, PageQuery, page_of, read_cursor
 from gateway.api.route import Call, route
 from gateway.api.texts import Name
@@ -50,7 +49,7 @@ class Site(Struct, frozen=True):
     demo: bool
     application_server_key: str | None
     snippet: str
-    created_at: datetime
+    created_at: Moment
     identity_key: Annotated[str | UnsetType, Meta(description="Only for tokens with scope manage.")] = UNSET
 
 

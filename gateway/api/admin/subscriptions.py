@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Final
 
@@ -14,7 +13,7 @@ from msgspec import Meta, Struct
 
 from gateway import audit
 from gateway.api.body import decode_body
-from gateway.api.moments import to_moment, to_optional_moment
+from gateway.api.moments import Moment, to_moment, to_optional_moment
 from gateway.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from gateway.api.route import JSON, Call, route
 from gateway.errors import InvalidRequest
@@ -64,11 +63,11 @@ class ShownSubscription(Struct, frozen=True):
     timezone: str | None
     tags: tuple[str, ...]
     attributes: Mapping[str, AttributeValue]
-    created_at: datetime
-    seen_at: datetime
-    accepted_at: Annotated[datetime | None, Meta(description="The last accepted push, to the week.")]
-    expires_at: datetime | None
-    ended_at: datetime | None
+    created_at: Moment
+    seen_at: Moment
+    accepted_at: Annotated[Moment | None, Meta(description="The last accepted push, to the week.")]
+    expires_at: Moment | None
+    ended_at: Moment | None
 
 
 @route("GET", _PATH, "List subscriptions", scope=Scope.READ)

@@ -25,9 +25,9 @@ class Token(Struct, frozen=True):
     id: str
     name: str
     scopes: list[Scope]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
+    created_at: Moment
+    expires_at: Moment | None
+    revoked_at: Moment | None
 
 
 class TokenWithSecret(Token, frozen=True):

@@ -1,0 +1,38 @@
+"""What depends on how transactions meet each other, again on PostgreSQL, where they really run at once."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from storage.database import Database, open_database
+from tests.api.test_access import (  # noqa: F401
+    test_a_preset_admin_token_replaces_the_one_that_was_preset_before,
+    test_a_revoked_token_stops_working_at_once,
+    test_the_first_start_makes_one_admin_token_and_shows_it_once,
+)
+from tests.api.test_audit import test_every_change_is_in_the_audit_log_with_who_and_what  # noqa: F401
+from tests.api.test_keys import (  # noqa: F401
+    test_a_key_that_the_site_has_already_is_a_conflict,
+    test_two_keys_retired_at_once_leave_one,
+)
+from tests.api.test_messages import (  # noqa: F401
+    test_a_message_with_everything_is_shown_as_it_was_asked_for,
+    test_a_repeated_request_makes_one_message,
+    test_cancel_races_have_one_winner,
+    test_different_requests_at_once_with_one_key_make_one_message,
+    test_many_equal_requests_at_once_make_one_message,
+    test_messages_are_listed_newest_first_without_their_audiences,
+    test_two_changes_at_once_both_count,
+)
+from tests.api.test_sites import (  # noqa: F401
+    test_a_change_touches_only_what_it_names,
+    test_a_deleted_site_is_gone_with_its_tokens,
+)
+from tests.databases import PostgresServer, postgres_server  # noqa: F401
+
+
+@pytest.fixture
+async def database(postgres_server: PostgresServer) -> AsyncIterator[Database]:  # noqa: F811
+    opened = await open_database(await postgres_server.emptied(), migrate=True)
+    yield opened
+    await opened.close()
