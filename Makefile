@@ -38,6 +38,9 @@ micro: $(VENV)/dev.stamp ## CPU of each step of one push
 	@bash tests/install.sh nginx
 	$(BIN)/python -m loadtest.micro
 
+screenshots: $(VENV)/dev.stamp ## take the documentation's pictures anew, in a real browser
+	SCREENSHOTS=docs $(BIN)/pytest -q tests/e2e/test_demo.py -k chromium
+
 lock: $(VENV)/dev.stamp ## pin the dependencies of pyproject.toml anew
 	$(BIN)/pip install --quiet pip-tools
 	bash deploy/lock.sh

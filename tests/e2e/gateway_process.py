@@ -1,8 +1,10 @@
 """The gateway as its own process, as an operator runs it, and its HTTP API as an admin's program calls it."""
 
+import asyncio
 import os
 import socket
 import sys
+from asyncio.subprocess import DEVNULL
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,13 @@ class Gateway:
         assert self._process is not None
         await self._session.close()
         return await self._process.stop()
+
+    async def command(self, *arguments: str) -> None:
+        """Run `python -m gateway …` beside it, with its settings; AssertionError unless it exits with 0."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", *arguments), env=self._environment, stdout=DEVNULL
+        )
+        assert await asyncio.wait_for(process.wait(), 30) == 0
 
     async def get(self, path: str) -> Any:
         return await self.call("GET", path)

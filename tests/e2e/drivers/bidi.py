@@ -1,5 +1,6 @@
 """Firefox by WebDriver BiDi, which the stock binary speaks itself: no geckodriver."""
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -147,6 +148,16 @@ class FirefoxPage(Page):
     async def close(self) -> None:
         if not self._remote.closed:
             await self._remote.call("browsingContext.close", {"context": self._context})
+
+    async def resize(self, width: int, height: int) -> None:
+        viewport = {"width": width, "height": height}
+        params = {"context": self._context, "viewport": viewport}
+        await self._remote.call("browsingContext.setViewport", params)
+
+    async def screenshot(self) -> bytes:
+        params = {"context": self._context, "origin": "document"}
+        answer = await self._remote.call("browsingContext.captureScreenshot", params)
+        return base64.b64decode(answer["data"])
 
     async def _run(self, expression: str, user_activation: bool) -> str:
         params = {"expression": expression, "awaitPromise": True, "userActivation": user_activation}

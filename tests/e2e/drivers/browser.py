@@ -59,6 +59,14 @@ class Page(ABC):
         """Close the tab, unless it went with its browser."""
 
     @abstractmethod
+    async def resize(self, width: int, height: int) -> None:
+        """The size of what the page sees, in CSS pixels."""
+
+    @abstractmethod
+    async def screenshot(self) -> bytes:
+        """A PNG of the whole page."""
+
+    @abstractmethod
     async def _run(self, expression: str, user_activation: bool) -> str: ...
 
     @abstractmethod

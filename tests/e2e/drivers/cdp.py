@@ -1,5 +1,6 @@
 """Chromium by its DevTools protocol, with a persistent profile: push does not work in incognito contexts."""
 
+import base64
 import os
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,14 @@ class ChromiumPage(Page):
     async def close(self) -> None:
         if not self._remote.closed:
             await self._remote.call("Target.closeTarget", {"targetId": self._target})
+
+    async def resize(self, width: int, height: int) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await self.call("Emulation.setDeviceMetricsOverride", size)
+
+    async def screenshot(self) -> bytes:
+        answer = await self.call("Page.captureScreenshot", {"captureBeyondViewport": True})
+        return base64.b64decode(answer["data"])
 
     async def _run(self, expression: str, user_activation: bool) -> str:
         params = {"expression": expression, "awaitPromise": True, "userGesture": user_activation}
