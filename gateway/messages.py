@@ -82,6 +82,7 @@ async def _replay(context: Context, site_id: int, key: IdempotencyKey | None) ->
         return None
 
     async def body(tx: Transaction) -> Created | None:
+        await sites.get(tx, site_id)
         message_id = await find_message(tx, site_id, key)
         if message_id is None:
             return None

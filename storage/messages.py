@@ -116,7 +116,7 @@ async def by_ids(tx: Transaction, ids: Sequence[int]) -> Mapping[int, Message]:
 async def page(
     tx: Transaction, site_id: int, before_id: int | None = None, limit: int = 100
 ) -> Sequence[Message]:
-    """Newest first, from the one before `before_id`."""
+    """Newest first, from the one before `before_id`; `audience_spec` is empty."""
     before = MAX_ID if before_id is None else before_id
     return [_message(row) for row in await tx.fetch(_SQL["page"], site_id, before, limit)]
 

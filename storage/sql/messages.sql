@@ -21,7 +21,8 @@ select id, site_id, kind, parent_id, state, state_reason, waiting_until, priorit
 from messages where id in ids($1);
 
 -- name: page
-select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
+-- Without audiences: each may be a megabyte of names.
+select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, '', ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
     freeze_ceiling, turn, next_at
 from messages where site_id = $1 and id < $2 order by id desc limit $3;

@@ -305,6 +305,12 @@ async def test_a_key_with_another_body_is_a_conflict(api: Api, site: str) -> Non
     assert problem["code"] == "idempotency_key_reused"
 
 
+async def test_a_deleted_site_repeats_nothing(api: Api, site: str) -> None:
+    await post_with_key(api, site, "k1", BODY)
+    await api.delete(f"/v1/sites/{site}")
+    await post_with_key(api, site, "k1", BODY, 404)
+
+
 async def test_another_sites_key_is_another_key(api: Api, site: str) -> None:
     first, _ = await post_with_key(api, site, "k1", BODY)
     second, replayed = await post_with_key(api, await api.new_site(), "k1", BODY)

@@ -48,6 +48,12 @@ async def test_head_answers_like_get_without_a_body(api: Api, site: str) -> None
     await api.call("HEAD", "/v1/sites/nothing", 404)
 
 
+async def test_head_of_a_stream_leaves_the_connection_usable(api: Api, site: str) -> None:
+    for _ in range(2):
+        head = await api.call("HEAD", f"/v1/sites/{site}/subscriptions/export", 200)
+        assert await head.read() == b""
+
+
 async def test_options_names_the_methods_without_a_token(api: Api) -> None:
     response = await api.with_token(None).call("OPTIONS", "/v1/sites", 204)
     assert response.headers["Allow"] == "GET, HEAD, OPTIONS, POST"

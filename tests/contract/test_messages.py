@@ -72,7 +72,7 @@ async def test_a_message_is_read_as_it_was_stored(database: Database) -> None:
 async def test_messages_are_paged_newest_first(database: Database) -> None:
     await add(database, *(message(id) for id in (1, 3, 2, 4)))
     first = await database.read(lambda tx: messages.page(tx, SITE, None, 3))
-    assert [each.id for each in first] == [4, 3, 2]
+    assert [(each.id, each.audience_spec) for each in first] == [(4, ""), (3, ""), (2, "")]
     assert [each.id for each in await database.read(lambda tx: messages.page(tx, SITE, 2, 3))] == [1]
 
 
