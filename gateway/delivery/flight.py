@@ -1,11 +1,12 @@
 """One claimed batch on its way: whom it still has to be sent to, and how many answers are awaited."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.delivery.outgoing import Outgoing
 from gateway.delivery.retry import deadline, remaining_ttl
-from gateway.webpush import ApplicationServerKey
 from storage.batches import Batch
+from storage.keys import ApplicationServerKey
 
 # The columns of storage.subscriptions.MemberRow as the driver returns them: id, state, endpoint, p256dh,
 # auth, key id, expires_at, accepted_at, external id. By position: half a million of these a minute are read.
@@ -24,12 +25,13 @@ class Flight:
     outgoing: Outgoing
     contact: str  # of the site: the `sub` of its VAPID tokens
     event_key: bytes  # of the site: makes event tokens
-    keys: dict[int, ApplicationServerKey]  # of the members, by key id
+    keys: Mapping[int, ApplicationServerKey]  # sealed, by id: those of the members are among them
     waiting: list[Member]  # not sent yet; taken from the end
     started_at: int
     in_flight: int = 0
     lost: bool = False  # somebody else may have the lease: record what comes, finish nothing
     ended: bool = False  # the last outcome is known
+    complained: bool = False  # a failure to render was logged
     header_lines: dict[tuple[int, str], list[str]] = field(default_factory=dict)  # by (key id, origin)
     first_attempt_at: int = field(init=False)
     deadline: int = field(init=False)

@@ -1,10 +1,11 @@
 """Messages made ready for sending: parsed and encoded once, then rendered for each recipient."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from gateway.audience import read_audience
-from gateway.content import read_content
+from gateway.content import Options, read_content
 from gateway.payload import PayloadTemplate
 from storage.messages import Message
 
@@ -20,21 +21,24 @@ class NotARecipient(Exception):
 
 
 class Outgoing:
-    """What a sender needs of one message."""
+    """What a sender needs of one message.
 
-    __slots__ = ("_data_of", "_template", "expires_at", "topic", "ttl", "urgency")
+    Parsed when the first push is rendered, not before: a message that cannot be read fails its own pushes then,
+    not the sender that has claimed it among others.
+    """
 
     def __init__(self, message: Message, public_url: str) -> None:
-        content = read_content(message)
-        self._template = PayloadTemplate(message.id, content.notification, public_url)
-        self._data_of = _named(message)
-        self.urgency = content.options.urgency
-        self.topic = content.options.topic
+        self._message = message
+        self._public_url = public_url
         self.ttl = message.ttl
         self.expires_at = message.expires_at
 
+    @cached_property
+    def options(self) -> Options:
+        return read_content(self._message).options
+
     def render(self, event_token: str, external_id: str | None) -> bytes:
-        """The plaintext for one recipient. Raises NotARecipient."""
+        """The plaintext for one recipient. Raises NotARecipient; msgspec's errors when it cannot be read."""
         if self._data_of is None:
             return self._template.render(event_token)
         data = self._data_of.get(external_id)
@@ -42,15 +46,20 @@ class Outgoing:
             raise NotARecipient
         return self._template.render(event_token, data)
 
+    @cached_property
+    def _template(self) -> PayloadTemplate:
+        notification = read_content(self._message).notification
+        return PayloadTemplate(self._message.id, notification, self._public_url)
 
-def _named(message: Message) -> Mapping[str | None, Mapping[str, Any]] | None:
-    """Data by external id; None when the message addresses nobody by external id."""
-    audience = read_audience(message.audience_spec)
-    names = audience.named_external_ids
-    if names is None:
-        return None
-    data_of = audience.data_of
-    return {name: data_of.get(name, {}) for name in names}
+    @cached_property
+    def _data_of(self) -> Mapping[str | None, Mapping[str, Any]] | None:
+        """Data by external id; None when the message addresses nobody by external id."""
+        audience = read_audience(self._message.audience_spec)
+        names = audience.named_external_ids
+        if names is None:
+            return None
+        data_of = audience.data_of
+        return {name: data_of.get(name, {}) for name in names}
 
 
 class OutgoingCache:

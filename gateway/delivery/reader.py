@@ -6,7 +6,6 @@ from typing import cast
 
 from gateway.context import Context
 from gateway.delivery.flight import Flight, Member
-from gateway.delivery.key_ring import KeyRing
 from gateway.delivery.outgoing import OutgoingCache
 from gateway.delivery.recorder import Recorder
 from gateway.tokens import EVENT_TOKENS
@@ -38,7 +37,6 @@ class Reader:
         self._database = context.database
         self._clock = context.clock
         self._master_key = context.master_key
-        self._key_ring = KeyRing(context.master_key)
         self._outgoing = OutgoingCache(context.settings.public_url)
         self._recorder = recorder
 
@@ -73,7 +71,7 @@ class Reader:
             outgoing=outgoing,
             contact=site.contact,
             event_key=self._master_key.derive(EVENT_TOKENS, batch.site_id),
-            keys={member[5]: self._key_ring.get(usable[member[5]]) for member in sendable},
+            keys=usable,
             waiting=sendable,
             started_at=now,
         )

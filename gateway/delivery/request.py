@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from gateway.delivery.flight import Flight, Member
+from gateway.delivery.key_ring import KeyRing
 from gateway.delivery.outgoing import NotARecipient
 from gateway.logs import Log, redact_endpoint
 from gateway.tokens import issue_event_token
@@ -30,9 +31,10 @@ class NotSent(NamedTuple):
 class RequestMaker:
     """Makes the requests of one sender process."""
 
-    def __init__(self, hosts: PushHosts, headers: RequestHeaders) -> None:
+    def __init__(self, hosts: PushHosts, headers: RequestHeaders, key_ring: KeyRing) -> None:
         self._hosts = hosts
         self._headers = headers
+        self._key_ring = key_ring
 
     def make(self, flight: Flight, member: Member) -> PushRequest | NotSent:
         """The request to one member of a flight. Its `context` is `(flight, member)`."""
@@ -52,20 +54,20 @@ class RequestMaker:
         except NotARecipient as exc:
             return NotSent(Outcome.RENDER_FAILED, str(exc))
         except Exception as exc:  # one recipient's data must not stop the others, nor be lost in silence
-            log.error(
-                "push.render_failed",
-                message_id=batch.message_id,
-                subscription_id=subscription_id,
-                endpoint=redact_endpoint(endpoint),
-                cause=exc,
-            )
+            if not flight.complained:  # what is wrong with one is mostly wrong with all: one line a batch
+                flight.complained = True
+                log.error(
+                    "push.render_failed",
+                    message_id=batch.message_id,
+                    subscription_id=subscription_id,
+                    endpoint=redact_endpoint(endpoint),
+                    cause=exc,
+                )
             return NotSent(Outcome.RENDER_FAILED, type(exc).__name__)
         return PushRequest(endpoint, origin, lines, body, (flight, member))
 
     def _lines(self, flight: Flight, key_id: int, origin: Origin) -> list[str]:
-        outgoing = flight.outgoing
-        lines = self._headers.get(
-            flight.keys[key_id], flight.contact, origin, flight.ttl, outgoing.urgency, outgoing.topic
-        )
+        key, options = self._key_ring.get(flight.keys[key_id]), flight.outgoing.options
+        lines = self._headers.get(key, flight.contact, origin, flight.ttl, options.urgency, options.topic)
         flight.header_lines[key_id, origin.text] = lines
         return lines

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.context import Context
 from gateway.delivery.keeper import Keeper
+from gateway.delivery.key_ring import KeyRing
 from gateway.delivery.pump import Pump, SenderLimits
 from gateway.delivery.reader import Reader
 from gateway.delivery.recorder import Recorder
@@ -75,13 +76,14 @@ class Sender:
         self.recorder = Recorder(context.database, context.clock, context.ids, owner, metrics, policy, random)
         self.pump = Pump(
             transport,
-            RequestMaker(context.push_hosts, RequestHeaders(context.clock.now)),
+            RequestMaker(context.push_hosts, RequestHeaders(context.clock.now), KeyRing(context.master_key)),
             self.recorder,
             context.clock,
             limits,
             self._fail,
         )
         self._reader = Reader(context, self.recorder)
+        self._unread: set[int] = set()  # batches that were claimed and could not be read
         self._keeper = Keeper(context.database, context.clock, owner, self.pump, limits)
         metrics.in_flight.set_function(lambda: self.pump.in_flight)
         metrics.unrecorded.set_function(lambda: self.recorder.unrecorded)
@@ -113,8 +115,7 @@ class Sender:
             try:
                 limit = max(1, min(MOST_BATCHES, self.pump.room(lane) // size))
                 claimed = await self._claim_batches(lane, limit)
-                for flight in await self._reader.open(claimed):
-                    self.pump.add(flight)
+                await self._open(claimed)
             except StorageUnavailable as exc:
                 log.warning("storage.unavailable", hint=exc.hint)
                 await asyncio.sleep(self._limits.poll)
@@ -128,11 +129,25 @@ class Sender:
     async def _claim_batches(self, lane: int, limit: int) -> Sequence[Batch]:
         lease_ms = round(self._limits.lease * 1_000)
         now = self._clock.now()
+        unread = list(self._unread)
 
         async def body(tx: Transaction) -> Sequence[Batch]:
+            if unread:
+                await batches.release(tx, unread, self._owner)
             return await batches.claim(tx, self._owner, now, lease_ms, limit, (lane,))
 
-        return await self._database.write(body)
+        claimed = await self._database.write(body)
+        self._unread.difference_update(unread)
+        return claimed
+
+    async def _open(self, claimed: Sequence[Batch]) -> None:
+        try:
+            flights = await self._reader.open(claimed)
+        except StorageUnavailable:  # it went away since the claim: the next claim gives them back first
+            self._unread.update(batch.id for batch in claimed)
+            raise
+        for flight in flights:
+            self.pump.add(flight)
 
     async def _stop(self) -> None:
         """Send nothing more, wait for answers a while, write everything down, give the leases back."""

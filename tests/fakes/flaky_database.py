@@ -5,7 +5,7 @@ from storage.errors import StorageUnavailable
 
 
 class FlakyDatabase:
-    """`down` makes every use fail; `lose_commits` commits writes and then says that it failed.
+    """`down` makes every use fail, `unreadable` every read; `lose_commits` commits writes and then says that it failed.
 
     Counts its uses, and how many it refused.
     """
@@ -14,16 +14,17 @@ class FlakyDatabase:
         self._database = database
         self.dialect = database.dialect
         self.down = False
+        self.unreadable = False
         self.lose_commits = False
         self.refused = self.reads = self.writes = 0
 
     async def read(self, body: Body[T]) -> T:
-        self._check()
+        self._check(self.down or self.unreadable)
         self.reads += 1
         return await self._database.read(body)
 
     async def write(self, body: Body[T]) -> T:
-        self._check()
+        self._check(self.down)
         self.writes += 1
         result = await self._database.write(body)
         if self.lose_commits:
@@ -39,7 +40,7 @@ class FlakyDatabase:
     async def close(self) -> None:
         await self._database.close()
 
-    def _check(self) -> None:
-        if self.down:
+    def _check(self, down: bool) -> None:
+        if down:
             self.refused += 1
             raise StorageUnavailable("The database is switched off.")

@@ -107,6 +107,7 @@ class Play:
             with suppress(asyncio.CancelledError):
                 await self.task
             self.task = None
+            await self.installation.database.write(nothing)  # what it had asked for may still be committed
             expire_leases(self.installation)
 
     async def stop(self) -> None:
@@ -221,6 +222,10 @@ class Play:
             assert outcome in said | never_answered
         state = (await installation.message(self.message_id)).state
         assert state in (MessageState.SENT, MessageState.CANCELLED)
+
+
+async def nothing(tx: Transaction) -> None:
+    """A body that only waits for its turn."""
 
 
 @given(

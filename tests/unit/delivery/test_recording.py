@@ -124,3 +124,18 @@ async def test_a_database_that_is_gone_at_a_claim_is_waited_for(installation: In
         assert not running.task.done()
         database.down = False
         await eventually(lambda: nothing_left(installation, message.id))
+
+
+async def test_a_batch_that_could_not_be_read_is_given_back_before_its_lease_ends(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(10)
+    message = await installation.add_message()
+    await start_due(installation)
+    database = FlakyDatabase(installation.database)
+    database.unreadable = True
+
+    async with sender(installation, FakeTransport(), database=database):
+        await eventually(lambda: database.refused >= 2)
+        database.unreadable = False
+        await eventually(lambda: nothing_left(installation, message.id))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import http_ece
@@ -9,7 +10,7 @@ import pytest
 
 from gateway.audience import AudienceSpec, Recipient
 from gateway.delivery.pump import SenderLimits
-from gateway.webpush import PushRequest, Reply
+from gateway.webpush import PushHosts, PushRequest, Reply
 from storage import keys, messages, subscriptions
 from storage.deliveries import Outcome
 from storage.messages import MessageState, Priority
@@ -453,3 +454,59 @@ async def test_a_mistake_in_a_callback_ends_the_process_loudly(installation: Ins
         async with sender(installation, FakeTransport(broken)) as running:
             await asyncio.wait({running.task}, timeout=5)
     assert caught.group_contains(LookupError)
+
+
+async def test_a_message_that_cannot_be_read_fails_alone(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    await installation.subscribe(20)
+    broken = await installation.add_message()
+    damaged = replace(broken, content='{"notification": {}}')
+    await installation.database.write(lambda tx: messages.update_before_start(tx, damaged))
+    sound = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport()
+
+    async with sender(installation, transport):
+        await eventually(lambda: nothing_left(installation, broken.id))
+        await eventually(lambda: nothing_left(installation, sound.id))
+
+    assert len(transport.posted) == 20
+    progress = await installation.progress(broken.id)
+    assert progress is not None
+    assert progress.failures == {"render_failed": 20}
+    assert [record.message for record in caplog.records].count("push.render_failed") == 1
+
+
+async def test_a_key_that_does_not_open_fails_its_own_subscriptions_only(installation: Installation) -> None:
+    foreign = replace(
+        installation.key, id=installation.context.ids.next(), public_key=bytes(65), sealed_private_key=b"?"
+    )
+    await installation.database.write(lambda tx: keys.add(tx, foreign))
+    await installation.subscribe(3, key_id=foreign.id)
+    await installation.subscribe(4)
+    message = await installation.add_message()
+    await start_due(installation)
+
+    await send_all(installation, FakeTransport(), message.id)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.failures) == (4, {"render_failed": 3})
+
+
+async def test_an_endpoint_whose_host_was_taken_off_the_list_is_not_posted_to(
+    installation: Installation,
+) -> None:
+    hosts = PushHosts.parse("push.intranet.example")
+    installation.context = replace(installation.context, push_hosts=hosts)
+    [id] = await installation.subscribe(1, "intranet")
+    message = await installation.add_message()
+    await start_due(installation)
+    installation.context = replace(installation.context, push_hosts=PushHosts())
+    transport = FakeTransport()
+
+    await send_all(installation, transport, message.id)
+
+    assert not transport.posted
+    assert (await installation.deliveries(message.id))[id].outcome is Outcome.REJECTED
