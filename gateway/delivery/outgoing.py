@@ -23,8 +23,8 @@ class NotARecipient(Exception):
 class Outgoing:
     """What a sender needs of one message.
 
-    Parsed when the first push is rendered, not before: a message that cannot be read fails its own pushes then,
-    not the sender that has claimed it among others.
+    Parsed when the first push is rendered, not before: a message that cannot be read then fails its own
+    pushes, not the sender that has claimed it among others.
     """
 
     def __init__(self, message: Message, public_url: str) -> None:

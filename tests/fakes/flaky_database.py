@@ -5,7 +5,7 @@ from storage.errors import StorageUnavailable
 
 
 class FlakyDatabase:
-    """`down` makes every use fail, `unreadable` every read; `lose_commits` commits writes and then says that it failed.
+    """`down` makes every use fail, `unreadable` every read; `lose_commits` commits and then says it failed.
 
     Counts its uses, and how many it refused.
     """
