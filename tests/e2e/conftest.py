@@ -15,7 +15,7 @@ from tests.e2e.drivers.bidi import Firefox
 from tests.e2e.drivers.browser import Browser
 from tests.e2e.drivers.cdp import Chromium
 from tests.e2e.drivers.notifications import NotificationSink
-from tests.e2e.gateway_process import Gateway, free_port
+from tests.e2e.gateway_process import ADMIN_TOKEN, Gateway, free_port
 from tests.e2e.website import Website
 from tests.fakes.autopush import Autopush
 from tests.fakes.certificates import Authority
@@ -159,7 +159,7 @@ async def gateway(
     authority: Authority,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Gateway]:
-    """The real gateway; it must survive all tests and then stop cleanly."""
+    """The real gateway; it must survive all tests, stop cleanly, and have kept its secrets out of its log."""
     settings = {
         "GATEWAY_PUBLIC_URL": public_url,
         "GATEWAY_PUSH_CA_FILE": str(authority.ca_file),
@@ -169,6 +169,8 @@ async def gateway(
     await gateway.start()
     yield gateway
     await gateway.stop()
+    for secret in (ADMIN_TOKEN, "/fcm/send/", "/wpush/v2/", "Traceback"):
+        assert secret not in gateway.log
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -27,6 +27,16 @@ async def test_a_click_subscribes_and_a_message_is_shown_followed_and_counted(
     assert page.errors == []
 
 
+async def test_a_notification_that_is_dismissed_counts_as_closed_and_not_as_clicked(
+    browser: Browser, website: Website
+) -> None:
+    _, subscription_id = await website.subscribe(browser)
+    title = f"Unwanted at {website.site.origin}"
+    message_id = await website.send_to(subscription_id, title=title)
+    browser.notifications.dismiss(await browser.notifications.wait_for(title))
+    await eventually(lambda: website.results_are(message_id, displayed=1, clicked=0, closed=1))
+
+
 async def test_a_click_on_an_action_opens_its_own_url(browser: Browser, website: Website) -> None:
     _, subscription_id = await website.subscribe(browser)
     buy = f"{website.site.origin}/sale.html?buy"

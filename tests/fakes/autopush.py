@@ -18,8 +18,6 @@ from tests.fakes.rules import Push
 from tests.fakes.user_agent import decode
 
 HOST = "updates.push.services.mozilla.com"
-DELIVERED = 100
-UNREADABLE = 101
 
 
 @dataclass(slots=True)
@@ -32,11 +30,9 @@ class _Agent:
 
 
 class Autopush:
-    """Firefox connects to `url` (pref dom.push.serverURL); `acks` are its (version, code) pairs."""
+    """Firefox connects to `url` (pref dom.push.serverURL)."""
 
     def __init__(self, push_service: PushService) -> None:
-        self.acks: list[tuple[str, int]] = []
-        self.unregistered: list[int] = []
         self._push_service = push_service
         self._agents: dict[str, _Agent] = {}
         self._runner: web.AppRunner | None = None
@@ -46,11 +42,6 @@ class Autopush:
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self._port}/"
-
-    @property
-    def online(self) -> int:
-        """How many browsers are connected."""
-        return sum(agent.socket is not None for agent in self._agents.values())
 
     async def start(self) -> None:
         app = web.Application()
@@ -118,16 +109,13 @@ class Autopush:
                 await self._register(socket, agent, message)
             case "unregister":
                 channel = message["channelID"]
-                self.unregistered.append(message.get("code", 0))
                 if channel in agent.channels:
                     agent.channels.pop(channel).gone = True
                 await socket.send_json({"messageType": "unregister", "channelID": channel, "status": 200})
             case "ack":
                 for update in message["updates"]:
-                    self.acks.append((update["version"], update.get("code", DELIVERED)))
                     agent.mailbox.settle(update["version"])
             case "nack":
-                self.acks.append((message["version"], message["code"]))
                 agent.mailbox.settle(message["version"])
 
     async def _register(self, socket: web.WebSocketResponse, agent: _Agent, message: dict[str, Any]) -> None:

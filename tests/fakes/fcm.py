@@ -62,11 +62,6 @@ class Fcm:
         """Lead an unmodified Chromium here; they need --user-data-dir beside them."""
         return self._switches
 
-    @property
-    def online(self) -> int:
-        """How many browsers hold an MCS connection."""
-        return sum(device.session is not None for device in self._devices.values())
-
     async def start(self) -> None:
         app = web.Application()
         app.router.add_post("/checkin", self._check_in)
