@@ -250,10 +250,11 @@ async def test_it_is_alive_and_ready_without_a_token(api: Api) -> None:
     assert await nobody.get("/readyz") == {"ready": True, "reasons": []}
 
 
+@pytest.mark.parametrize("reads", [True, False], ids=["read-only", "gone"])
 async def test_it_is_not_ready_without_a_database_and_says_why_but_it_is_alive(
-    failing: Api, switch: Switch
+    failing: Api, switch: Switch, reads: bool
 ) -> None:
-    switch.error = GONE
+    switch.error, switch.reads = GONE, reads
     response = await failing.call("GET", "/readyz", 503)
     assert await response.json() == {
         "ready": False,

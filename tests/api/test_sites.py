@@ -29,9 +29,18 @@ async def test_the_identity_key_is_for_scope_manage_only(api: Api, site: str) ->
 
 
 async def test_origins_are_stored_as_browsers_write_them(api: Api) -> None:
-    given = ["HTTPS://Example.COM/", "https://example.com:443", "https://bücher.example", "http://localhost:8000"]
+    given = [
+        "HTTPS://Example.COM/",
+        "https://example.com:443",
+        "https://bücher.example",
+        "http://localhost:8000",
+    ]
     site = await api.post("/v1/sites", {**NEW_SITE, "origins": given})
-    assert site["origins"] == ["https://example.com", "https://xn--bcher-kva.example", "http://localhost:8000"]
+    assert site["origins"] == [
+        "https://example.com",
+        "https://xn--bcher-kva.example",
+        "http://localhost:8000",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -132,13 +141,24 @@ async def test_sites_are_listed_page_by_page_without_gap_or_repetition(api: Api)
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=501", "limit=many", "cursor=x", "cursor=AAAA", "cursor=%00", "page=2", "limit=1&limit=2"],
+    [
+        "limit=0",
+        "limit=501",
+        "limit=many",
+        "cursor=x",
+        "cursor=AAAA",
+        "cursor=%00",
+        "page=2",
+        "limit=1&limit=2",
+    ],
 )
 async def test_a_wrong_page_is_refused(api: Api, query: str) -> None:
     problem = await api.get(f"/v1/sites?{query}", 400)
     assert problem["code"] == "invalid_request"
 
 
-@pytest.mark.parametrize("id", ["site_x", "site_0000000000000", "sub_0000000000000", "site_zzzzzzzzzzzzz", "%00", "é"])
+@pytest.mark.parametrize(
+    "id", ["site_x", "site_0000000000000", "sub_0000000000000", "site_zzzzzzzzzzzzz", "%00", "é"]
+)
 async def test_an_id_that_names_nothing_is_not_found(api: Api, id: str) -> None:
     assert (await api.get(f"/v1/sites/{id}", 404))["code"] == "not_found"

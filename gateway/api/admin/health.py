@@ -30,10 +30,10 @@ async def live(_: Call[None, None]) -> Health:
 
 @route("GET", "/readyz", "Whether requests can be served, and why not", other_statuses=(503,))
 async def ready(call: Call[None, None]) -> Reply[Readiness]:
-    """Looks at the database every time; load balancers may ask once a second."""
+    """Asks the database for a transaction each time; load balancers may come once a second."""
     reasons = [reason for check in call.context.readiness if (reason := check()) is not None]
     try:
-        await call.context.database.read(_look)
+        await call.context.database.write(_look)  # writes nothing, but a read-only database refuses it
     except StorageUnavailable:
         reasons.append("The database cannot be used; the log says what to do.")
     if reasons:
