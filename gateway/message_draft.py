@@ -38,9 +38,8 @@ def make_message(
     errors = [*_check_options(draft.options), *_check_times(send_at, draft.expires_at, now)]
     if errors:
         raise InvalidRequest("The message cannot be sent like this.", errors)
-    template = PayloadTemplate(id, draft.notification, public_url)
-    _check_size(template, draft.audience.data_of)
     priority = draft.priority or default_priority(draft.audience)
+    _check_size(PayloadTemplate(id, draft.notification, public_url, priority), draft.audience.data_of)
     return Message(
         id=id,
         site_id=site_id,

@@ -1,6 +1,8 @@
 """The plaintext of a push, the JSON that the worker in the browser reads. The format lives here.
 
-    {"v": 1, "m": "msg_…", "t": event token, "n": {notification}, "g": public URL of the gateway}
+    {"v": 1, "m": "msg_…", "t": event token, "n": {notification}, "g": public URL of the gateway, "j": spread}
+
+`j` is over how many milliseconds workers spread their reports of a display; left out, they take ten seconds.
 
 Deployed workers outlive releases: add fields, never change the meaning of one.
 """
@@ -14,9 +16,11 @@ from msgspec.structs import replace
 from gateway.content import Notification
 from gateway.webpush import MAX_PLAINTEXT
 from storage.ids import Kind, encode_id
+from storage.messages import Priority
 
 VERSION: Final = 1
 EVENT_TOKEN_LENGTH: Final = 60
+PROMPT_SPREAD: Final = 500  # ms: few recipients make no wall of reports, and somebody may be waiting
 
 _encode = json.Encoder().encode
 
@@ -26,9 +30,12 @@ class PayloadTemplate:
 
     __slots__ = ("_bare", "_common", "_data", "_head", "_tail")
 
-    def __init__(self, message_id: int, notification: Notification, public_url: str) -> None:
+    def __init__(
+        self, message_id: int, notification: Notification, public_url: str, priority: Priority
+    ) -> None:
         self._head = b'{"v":%d,"m":"%b","t":"' % (VERSION, encode_id(Kind.MESSAGE, message_id).encode())
-        self._tail = b',"g":%b}' % _encode(public_url)
+        spread = b',"j":%d' % PROMPT_SPREAD if priority is Priority.TRANSACTIONAL else b""
+        self._tail = b',"g":%b%b}' % (_encode(public_url), spread)
         self._common = b'","n":' + _encode(notification) + self._tail
         self._data = notification.data
         # Everything but the data, left open for it: a title is always there, so a comma always fits.

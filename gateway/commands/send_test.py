@@ -27,6 +27,7 @@ from gateway.webpush import (
 from storage import keys, sites, subscriptions
 from storage.database import Transaction
 from storage.ids import Kind
+from storage.messages import Priority
 from storage.subscriptions import Subscription
 
 
@@ -68,7 +69,10 @@ async def _find(context: Context, site_id: int, subscription_id: int) -> Target:
         raise WrongState(f"The subscription's application server key is {key.state}.")
     # Without an event token: it belongs to no message, so nothing is to be counted.
     template = PayloadTemplate(
-        0, Notification(title="Test", body="Sent by send-test."), context.settings.public_url
+        0,
+        Notification(title="Test", body="Sent by send-test."),
+        context.settings.public_url,
+        Priority.TRANSACTIONAL,
     )
     return Target(
         subscription,

@@ -49,7 +49,7 @@ class Outgoing:
     @cached_property
     def _template(self) -> PayloadTemplate:
         notification = read_content(self._message).notification
-        return PayloadTemplate(self._message.id, notification, self._public_url)
+        return PayloadTemplate(self._message.id, notification, self._public_url, self._message.priority)
 
     @cached_property
     def _data_of(self) -> Mapping[str | None, Mapping[str, Any]] | None:

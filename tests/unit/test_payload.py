@@ -1,18 +1,25 @@
 import json
 
 from gateway.content import Action, Notification
-from gateway.payload import EVENT_TOKEN_LENGTH, PayloadTemplate, bytes_over
+from gateway.payload import EVENT_TOKEN_LENGTH, PROMPT_SPREAD, PayloadTemplate, bytes_over
 from gateway.tokens import issue_event_token
 from gateway.webpush import MAX_PLAINTEXT
 from storage.ids import Kind, encode_id
+from storage.messages import Priority
 
 MESSAGE = 0x1234567
 TOKEN = "t" * EVENT_TOKEN_LENGTH
 GATEWAY = "https://push.example.com"
 
 
-def template(**fields: object) -> PayloadTemplate:
-    return PayloadTemplate(MESSAGE, Notification(**{"title": "Hi", **fields}), GATEWAY)  # type: ignore[arg-type]
+def template(priority: Priority = Priority.BULK, **fields: object) -> PayloadTemplate:
+    notification = Notification(**{"title": "Hi", **fields})  # type: ignore[arg-type]
+    return PayloadTemplate(MESSAGE, notification, GATEWAY, priority)
+
+
+def test_reports_of_a_transactional_message_are_hardly_spread() -> None:
+    assert json.loads(template(Priority.TRANSACTIONAL).render(TOKEN))["j"] == PROMPT_SPREAD
+    assert "j" not in json.loads(template(Priority.BULK).render(TOKEN))
 
 
 def test_the_payload_holds_version_message_token_notification_and_gateway() -> None:
