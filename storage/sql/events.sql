@@ -7,11 +7,18 @@ where true
 on conflict (site_id, message_id, subscription_id, kind) do nothing
 returning message_id, subscription_id, kind;
 
--- name: providers
+-- name: providers (sqlite)
 -- Distinct in effect: pairs may repeat, the caller makes a dict of them.
 select s.site_id, s.id, s.provider
 from rows($1: site_id bigint, id bigint)
 join subscriptions s on s.site_id = rows.site_id and s.id = rows.id;
+
+-- name: providers (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select s.site_id, s.id, s.provider
+from rows($1: site_id bigint, id bigint)
+cross join lateral (
+    select site_id, id, provider from subscriptions where site_id = rows.site_id and id = rows.id offset 0) s;
 
 -- name: track
 insert into custom_events (site_id, id, subscription_id, name, data, at) values ($1, $2, $3, $4, $5, $6);

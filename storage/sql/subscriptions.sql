@@ -17,12 +17,22 @@ select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at,
     ended_at, external_id, language, timezone, tags, attributes, opted_out
 from subscriptions where site_id = $1 and id = $2;
 
--- name: by_endpoints
+-- name: by_endpoints (sqlite)
 -- Without the hint SQLite takes the list for long and reads the whole site instead.
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
     ended_at, external_id, language, timezone, tags, attributes, opted_out
 from subscriptions /* sqlite: indexed by subscriptions_by_endpoint */
 where site_id = $1 and endpoint_hash in hashes($2);
+
+-- name: by_endpoints (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select s.site_id, s.id, s.provider, s.key_id, s.endpoint, s.p256dh, s.auth, s.state, s.created_at, s.seen_at,
+        s.accepted_at, s.expires_at, s.ended_at, s.external_id, s.language, s.timezone, s.tags, s.attributes,
+        s.opted_out
+from unnest($2::bytea[]) as wanted(value) cross join lateral (
+    select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at,
+        expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out from subscriptions
+    where site_id = $1 and endpoint_hash = wanted.value offset 0) s;
 
 -- name: page
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
@@ -79,10 +89,17 @@ select state, count(*) from subscriptions where site_id = $1 group by state;
 -- name: count_new_since
 select count(*) from (select 1 from subscriptions where site_id = $1 and id > $2 limit $3) newest;
 
--- name: members
+-- name: members (sqlite)
 -- Columns in the order of storage.subscriptions.MemberRow. 500 look-ups in the primary key.
 select id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id
 from subscriptions where site_id = $1 and id in ids($2);
+
+-- name: members (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select s.id, s.state, s.endpoint, s.p256dh, s.auth, s.key_id, s.expires_at, s.accepted_at, s.external_id
+from unnest($2::bigint[]) as wanted(value) cross join lateral (
+    select id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id from subscriptions
+    where site_id = $1 and id = wanted.value offset 0) s;
 
 -- name: audience_step
 -- By the primary key, which is the table itself on SQLite: a range, in order, nothing sorted.
@@ -90,23 +107,63 @@ select id, provider from subscriptions
 where site_id = $1 and id > $2 and id <= $3 and state = 'active'
 order by id limit $4;
 
--- name: by_ids
+-- name: by_ids (sqlite)
 select id, provider, state from subscriptions where site_id = $1 and id in ids($2);
 
--- name: by_external_ids
+-- name: by_ids (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select s.id, s.provider, s.state
+from unnest($2::bigint[]) as wanted(value) cross join lateral (
+    select id, provider, state from subscriptions
+    where site_id = $1 and id = wanted.value offset 0) s;
+
+-- name: by_external_ids (sqlite)
 -- The hint as in by_endpoints.
 select external_id, id, provider, state
 from subscriptions /* sqlite: indexed by subscriptions_by_external_id */
 where site_id = $1 and external_id in texts($2);
 
--- name: delete_never_accepted
+-- name: by_external_ids (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select s.external_id, s.id, s.provider, s.state
+from unnest($2::text[]) as wanted(value) cross join lateral (
+    select external_id, id, provider, state from subscriptions
+    where site_id = $1 and external_id = wanted.value offset 0) s;
+
+-- name: delete_never_accepted (sqlite)
 delete from subscriptions where site_id = $1 and id in ids($2) and state = 'active' and accepted_at is null;
 
--- name: gone
+-- name: delete_never_accepted (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+delete from subscriptions
+where ctid = any (array(
+        select s.place from unnest($2::bigint[]) as ids(id) cross join lateral (
+            select ctid as place from subscriptions where site_id = $1 and id = ids.id offset 0) s))
+    and site_id = $1 and id = any ($2::bigint[])
+    and state = 'active' and accepted_at is null;
+
+-- name: gone (sqlite)
 update subscriptions set state = 'gone', ended_at = $3 where site_id = $1 and id in ids($2) and state = 'active';
 
--- name: accepted
+-- name: gone (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+update subscriptions set state = 'gone', ended_at = $3
+where ctid = any (array(
+        select s.place from unnest($2::bigint[]) as ids(id) cross join lateral (
+            select ctid as place from subscriptions where site_id = $1 and id = ids.id offset 0) s))
+    and site_id = $1 and id = any ($2::bigint[])
+    and state = 'active';
+
+-- name: accepted (sqlite)
 update subscriptions set accepted_at = $3 where site_id = $1 and id in ids($2);
+
+-- name: accepted (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+update subscriptions set accepted_at = $3
+where ctid = any (array(
+        select s.place from unnest($2::bigint[]) as ids(id) cross join lateral (
+            select ctid as place from subscriptions where site_id = $1 and id = ids.id offset 0) s))
+    and site_id = $1 and id = any ($2::bigint[]);
 
 -- name: expire_due
 update subscriptions set state = 'expired', ended_at = $1
