@@ -13,9 +13,10 @@ from gateway.master_key import MasterKey, load_master_key
 from gateway.settings import Settings
 from gateway.webpush import HTTPS_PORT, CurlTransport, PushHosts, TransportLimits
 from storage import meta
-from storage.database import Database, Transaction, open_database
+from storage.database import Database, Transaction
 from storage.errors import SchemaMismatch, StorageUnavailable
 from storage.ids import IdSource
+from storage.opening import open_database
 
 _FINGERPRINT = "master key fingerprint"
 

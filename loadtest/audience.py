@@ -23,9 +23,10 @@ from gateway.settings import Settings
 from gateway.webpush import ApplicationServerKey, PushHosts
 from storage import keys, messages, sites, subscriptions
 from storage.batches import BULK
-from storage.database import Transaction, open_database
+from storage.database import Transaction
 from storage.ids import IdSource
 from storage.messages import Message, Priority, Progress
+from storage.opening import open_database
 from storage.sites import Identity, Site
 from storage.subscriptions import NewSubscription
 

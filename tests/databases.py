@@ -23,7 +23,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from storage.database import Database, open_database
+from storage.database import Database
+from storage.opening import open_database
 
 _SHARED = "gateway"
 _numbers = count(1)

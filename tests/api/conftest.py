@@ -17,8 +17,9 @@ from gateway.context import Context
 from gateway.master_key import MasterKey
 from gateway.settings import Settings
 from gateway.webpush import PushHosts
-from storage.database import Database, open_database
+from storage.database import Database
 from storage.ids import IdSource
+from storage.opening import open_database
 from tests.fakes.clock import FakeClock
 
 ADMIN_TOKEN = "wpg_the-admin-token-of-the-tests"

@@ -31,8 +31,8 @@ from gateway.context import Context
 from gateway.master_key import MasterKey
 from gateway.settings import Settings
 from gateway.webpush import PushHosts
-from storage.database import open_database
 from storage.ids import IdSource
+from storage.opening import open_database
 from tests.api.conftest import ADMIN_TOKEN, NEW_MESSAGE, NEW_SITE
 
 CHECKS = [

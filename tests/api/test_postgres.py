@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.database import Database, open_database
+from storage.database import Database
+from storage.opening import open_database
 from tests.api.test_access import (  # noqa: F401
     test_a_preset_admin_token_replaces_the_one_that_was_preset_before,
     test_a_revoked_token_stops_working_at_once,

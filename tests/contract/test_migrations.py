@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from storage import meta
-from storage.database import open_database
 from storage.errors import SchemaTooNew, SchemaTooOld
 from storage.migrations import MIGRATIONS, Migration, sqlite_text
+from storage.opening import open_database
 from storage.postgres import apply
 from storage.sqlite import _migrate
 

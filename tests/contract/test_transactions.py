@@ -7,8 +7,9 @@ import time
 import pytest
 
 from storage import meta
-from storage.database import Body, Database, Transaction, open_database
+from storage.database import Body, Database, Transaction
 from storage.errors import Conflict, NotFound, StorageError, StorageUnavailable
+from storage.opening import open_database
 from storage.queries import parse
 
 SQL = parse(

@@ -10,8 +10,9 @@ import asyncpg
 import pytest
 
 from storage import meta
-from storage.database import Database, Transaction, open_database
+from storage.database import Database, Transaction
 from storage.errors import StorageUnavailable
+from storage.opening import open_database
 from storage.queries import parse
 
 sqlite_only = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
