@@ -31,6 +31,7 @@ class SenderLimits:
     lease: float = 30.0  # seconds until somebody else may take over what a dead sender held
     poll: float = 1.0  # seconds between looks at the database when nothing wakes us
     stop_within: float = 15.0  # seconds that a stop waits for what is in flight
+    flush_after: float = 0.25  # seconds that a result may wait for company before it is recorded
 
     @property
     def bulk_in_flight(self) -> int:

@@ -22,7 +22,6 @@ from storage.ids import IdSource
 log = Log(__name__)
 
 FLUSH_AT = 500  # results; what makes a transaction's fixed cost negligible
-FLUSH_AFTER = 0.25  # seconds that a result may wait for company
 FULL = 4 * FLUSH_AT  # nothing more is sent while so many results are not recorded
 TRY_AGAIN_AFTER = 0.5  # seconds between attempts to reach a database that is gone
 
@@ -44,6 +43,7 @@ class Recorder:
         metrics: Metrics,
         policy: RetryPolicy,
         random: Callable[[], float],
+        flush_after: float,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -52,6 +52,7 @@ class Recorder:
         self._metrics = metrics
         self._policy = policy
         self._random = random
+        self._flush_after = flush_after
         self._gathering = self._new()
         self._flushing: Unrecorded | None = None
         self._due = asyncio.Event()
@@ -132,7 +133,7 @@ class Recorder:
         if len(self._gathering.results) >= FLUSH_AT:
             self._due.set()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self._due.set)
+            self._timer = asyncio.get_running_loop().call_later(self._flush_after, self._due.set)
 
     def _rest(self) -> None:
         self._due.clear()

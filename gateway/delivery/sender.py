@@ -73,7 +73,16 @@ class Sender:
         self._limits = limits
         self._transport = transport
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.recorder = Recorder(context.database, context.clock, context.ids, owner, metrics, policy, random)
+        self.recorder = Recorder(
+            context.database,
+            context.clock,
+            context.ids,
+            owner,
+            metrics,
+            policy,
+            random,
+            limits.flush_after,
+        )
         self.pump = Pump(
             transport,
             RequestMaker(context.push_hosts, RequestHeaders(context.clock.now), KeyRing(context.master_key)),

@@ -19,11 +19,12 @@ from gateway.settings import Settings
 from gateway.webpush import ApplicationServerKey, PushHosts
 from storage import batches, deliveries, keys, messages, sites, subscriptions
 from storage.batches import BULK, TRANSACTIONAL
-from storage.database import Database, Transaction, open_database
+from storage.database import Database, Transaction
 from storage.deliveries import Delivery
 from storage.ids import IdSource
 from storage.keys import ApplicationServerKey as StoredKey
 from storage.messages import Message, Priority, Progress
+from storage.opening import open_database
 from storage.sites import Identity, Site
 from storage.subscriptions import NewSubscription
 from tests.fakes.clock import FakeClock
@@ -46,7 +47,6 @@ class Installation:
     clock: FakeClock
     site: Site
     key: StoredKey
-    folder: Path
     _number: int = field(default=0)
 
     @property
@@ -135,15 +135,15 @@ def vars_of(progress: Progress) -> Sequence[object]:
 
 
 @asynccontextmanager
-async def open_installation(folder: Path, seed: int = 1) -> AsyncIterator[Installation]:
-    """SQLite in `folder`, a clock that stands still, ids that repeat from run to run."""
+async def open_installation(database_url: str, folder: Path) -> AsyncIterator[Installation]:
+    """On an empty database: a clock that stands still, ids that repeat from run to run."""
     clock = FakeClock()
-    database = await open_database(f"sqlite:///{folder / 'gateway.db'}", migrate=True, write_pause=0)
+    database = await open_database(database_url, migrate=True, write_pause=0)
     try:
         context = Context(
             database=database,
             clock=clock,
-            ids=IdSource(clock.now, random.Random(seed).getrandbits),
+            ids=IdSource(clock.now, random.Random(1).getrandbits),
             master_key=MasterKey(bytes(32)),
             settings=Settings(data_dir=folder),
             push_hosts=PushHosts(),
@@ -159,6 +159,6 @@ async def open_installation(folder: Path, seed: int = 1) -> AsyncIterator[Instal
             await keys.add(tx, key)
 
         await database.write(body)
-        yield Installation(context, clock, site, key, folder)
+        yield Installation(context, clock, site, key)
     finally:
         await database.close()

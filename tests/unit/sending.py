@@ -1,9 +1,8 @@
 """Starting messages and running senders in tests."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from gateway.delivery.pump import SenderLimits
@@ -15,9 +14,10 @@ from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.starter import Starter
 from gateway.webpush import Transport
 from storage.database import Database
+from storage.queries import Query
 from tests.unit.installation import Installation
 
-QUICK = SenderLimits(poll=0.01, stop_within=5.0)
+QUICK = SenderLimits(poll=0.01, stop_within=5.0, flush_after=0.02)
 POLICY = RetryPolicy(first=4_000, longest=60_000)
 
 
@@ -76,8 +76,9 @@ async def nothing_left(installation: Installation, message_id: int) -> bool:
     return await installation.batches_left(message_id) == 0
 
 
-def expire_leases(installation: Installation) -> None:
+async def expire_leases(installation: Installation) -> None:
     """As if the time of every lease had passed: nobody who died gives them back."""
-    with closing(sqlite3.connect(installation.folder / "gateway.db")) as connection, connection:
-        connection.execute("update batches set lease_until = 0 where lease_until is not null")
-        connection.execute("update leases set until = 0")
+    for table, column in (("batches", "lease_until"), ("leases", "until")):
+        text = f"update {table} set {column} = 0 where {column} > 0"
+        query = Query(f"test.expire_{table}", text, text)
+        await installation.database.write(lambda tx, query=query: tx.execute(query))  # type: ignore[misc]

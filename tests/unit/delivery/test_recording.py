@@ -1,8 +1,8 @@
 """What happens to results while the database is gone, or says so."""
 
 import asyncio
+from dataclasses import replace
 
-from gateway.delivery.pump import SenderLimits
 from gateway.webpush import Reply
 from tests.eventually import eventually
 from tests.fakes.flaky_database import FlakyDatabase
@@ -21,7 +21,7 @@ async def test_while_the_database_is_gone_nothing_is_sent_and_no_result_is_lost(
     await start_due(installation)
     database = FlakyDatabase(installation.database)
     transport = FakeTransport(lambda _: None)
-    limits = SenderLimits(in_flight=400, poll=0.01)
+    limits = replace(QUICK, in_flight=400)
 
     async with sender(installation, transport, limits=limits, database=database) as running:
         await eventually(lambda: transport.in_flight == 300)
@@ -99,9 +99,11 @@ async def test_retries_that_fail_together_wait_in_one_batch(installation: Instal
     await installation.subscribe(450)
     message = await installation.add_message()
     await start_due(installation)
-    transport = FakeTransport(lambda _: BUSY)
+    transport = FakeTransport(lambda _: None)
 
     async with sender(installation, transport):
+        await eventually(lambda: transport.in_flight == 450)
+        transport.answer(BUSY)
         await eventually(lambda: all_retrying(installation, message.id, 450))
 
     assert await installation.batches_left(message.id) == 1

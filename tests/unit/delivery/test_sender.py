@@ -289,7 +289,7 @@ async def test_after_a_cancel_nothing_more_is_sent_and_what_is_in_flight_counts(
     message = await installation.add_message()
     await start_due(installation)
     transport = FakeTransport(lambda _: None)
-    limits = SenderLimits(in_flight=100, read_ahead=500, poll=0.01)
+    limits = replace(QUICK, in_flight=100, read_ahead=500)
 
     async with sender(installation, transport, limits=limits):
         await eventually(lambda: transport.in_flight == limits.bulk_in_flight)
@@ -329,7 +329,7 @@ async def test_bulk_leaves_the_last_quarter_of_the_slots_to_transactional_messag
     await installation.add_message()
     await start_due(installation)
     transport = FakeTransport(lambda _: None)
-    limits = SenderLimits(in_flight=100, poll=0.01)
+    limits = replace(QUICK, in_flight=100)
 
     async with sender(installation, transport, limits=limits):
         await eventually(lambda: transport.in_flight == 75)
@@ -351,7 +351,7 @@ async def test_a_reclaimed_batch_repeats_nothing_that_was_recorded(installation:
     async with sender(installation, answered, "killed") as running:
         await eventually(lambda: accepted(installation, message.id, 450))
         running.kill()
-    expire_leases(installation)
+    await expire_leases(installation)
     transport = FakeTransport()
 
     await send_all(installation, transport, message.id)
@@ -375,7 +375,7 @@ async def test_a_sender_that_lost_its_lease_records_what_it_sent_and_stops(
     message = await installation.add_message()
     await start_due(installation)
     slow, quick = FakeTransport(lambda _: None), FakeTransport()
-    limits = SenderLimits(in_flight=40, lease=0.3, poll=0.01)
+    limits = replace(QUICK, in_flight=40, lease=0.3)
 
     async with sender(installation, slow, "slow", limits) as running:
         await eventually(lambda: slow.in_flight == 30)
@@ -390,10 +390,10 @@ async def test_a_sender_that_lost_its_lease_records_what_it_sent_and_stops(
     assert (progress.accepted, progress.gone, progress.remaining) == (300, 0, 0)
 
 
-def taken_over(installation: Installation, by: FakeTransport) -> bool:
+async def taken_over(installation: Installation, by: FakeTransport) -> bool:
     """Take the lease away until the other has it: the first owner extends it as long as it can."""
     if not by.posted:
-        expire_leases(installation)
+        await expire_leases(installation)
     return bool(by.posted)
 
 
@@ -402,7 +402,7 @@ async def test_a_stop_finishes_what_is_in_flight_and_gives_the_rest_back(install
     message = await installation.add_message()
     await start_due(installation)
     transport = FakeTransport(lambda _: None)
-    limits = SenderLimits(in_flight=100, poll=0.01)
+    limits = replace(QUICK, in_flight=100)
     stopping = asyncio.create_task(stop_while_in_flight(installation, transport, limits))
     await eventually(lambda: transport.in_flight == 75)
     await asyncio.sleep(0.05)
@@ -432,7 +432,7 @@ async def test_a_stop_does_not_wait_for_ever_and_repeats_what_had_no_answer(
     message = await installation.add_message()
     await start_due(installation)
     transport = FakeTransport(lambda _: None)
-    limits = SenderLimits(poll=0.01, stop_within=0.05)
+    limits = replace(QUICK, stop_within=0.05)
 
     async with sender(installation, transport, limits=limits):
         await eventually(lambda: transport.in_flight == 5)

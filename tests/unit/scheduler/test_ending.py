@@ -72,7 +72,7 @@ async def test_a_batch_in_a_senders_hands_is_settled_when_its_lease_is_free(
     assert progress is not None
     assert progress.remaining == 5
 
-    expire_leases(installation)
+    await expire_leases(installation)
     await finish(installation)
     progress = await installation.progress(message.id)
     assert progress is not None

@@ -77,7 +77,7 @@ async def test_a_new_leader_follows_a_dead_one_when_its_lease_has_run_out(instal
         first = await installation.add_message()
         await eventually(lambda: in_state(installation, first.id, MessageState.SENT))
         task.cancel()
-    expire_leases(installation)
+    await expire_leases(installation)
     async with scheduler(installation, "second"):
         second = await installation.add_message()
         await eventually(lambda: in_state(installation, second.id, MessageState.SENT))
