@@ -59,11 +59,11 @@ class Keeper:
             if not wanted:
                 continue
             try:
-                stored = await self._database.read(lambda tx: messages.by_ids(tx, list(wanted)))  # noqa: B023
+                states = await self._database.read(lambda tx: messages.states(tx, list(wanted)))  # noqa: B023
             except StorageUnavailable:
                 continue  # the recorder notices too, says so and stops sending
             self._pump.give_up(
-                [id for id in wanted if id not in stored or stored[id].state is not MessageState.SENDING],
+                [id for id in wanted if states.get(id) is not MessageState.SENDING],
                 Outcome.SKIPPED,
                 SkipReason.CANCELLED,
             )

@@ -11,6 +11,7 @@ from storage.messages import Message
 
 # The content of a message that has started never changes. With data for 10,000 recipients it is megabytes.
 MOST = 64
+MOST_TEXT = 8_000_000  # characters of stored JSON
 
 
 class NotARecipient(Exception):
@@ -30,6 +31,7 @@ class Outgoing:
     def __init__(self, message: Message, public_url: str) -> None:
         self._message = message
         self._public_url = public_url
+        self.size = len(message.content) + len(message.audience_spec)
         self.ttl = message.ttl
         self.expires_at = message.expires_at
 
@@ -85,6 +87,7 @@ class OutgoingCache:
         return outgoing
 
     def trim(self) -> None:
-        """Forget what is beyond MOST. Not in `add`: one page of batches may belong to more messages."""
-        while len(self._kept) > MOST:
-            del self._kept[next(iter(self._kept))]
+        """Forget what is too much. Not in `add`: one page of batches may belong to more messages."""
+        text = sum(outgoing.size for outgoing in self._kept.values())
+        while len(self._kept) > MOST or (text > MOST_TEXT and len(self._kept) > 1):
+            text -= self._kept.pop(next(iter(self._kept))).size

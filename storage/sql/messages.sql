@@ -20,6 +20,9 @@ select id, site_id, kind, parent_id, state, state_reason, waiting_until, priorit
     freeze_ceiling, turn, next_at
 from messages where id in ids($1);
 
+-- name: states
+select id, state from messages where id in ids($1);
+
 -- name: page
 -- Without audiences: each may be a megabyte of names.
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, '', ttl, rate,
