@@ -3,8 +3,8 @@
     python -m loadtest.storage_million                          SQLite in a temporary directory
     python -m loadtest.storage_million --database postgresql://…    an empty database, filled and left so
 
-Prints one line for each figure, its goal beside it. CPU time is this process' (both threads); PostgreSQL's own
-processes are extra, which is why the rate by the wall clock stands beside it.
+Prints one line for each figure, its goal beside it. CPU time is this process' (every thread);
+PostgreSQL's own processes are extra, which is why the rate by the wall clock stands beside it.
 """
 
 import argparse
@@ -43,6 +43,7 @@ PROVIDERS = (
     ("apple", 5, "https://web.push.apple.com/", 196),
     ("wns", 3, "https://wns2-par02p.notify.windows.com/w/?token=", 210),
 )
+SHARES = [share for _, share, *_ in PROVIDERS]
 
 
 def now() -> int:
@@ -59,7 +60,7 @@ class Visitors:
 
     def next(self) -> tuple[int, NewSubscription]:
         self._at += 15
-        provider, _, beginning, length = self._random.choices(PROVIDERS, [share for _, share, *_ in PROVIDERS])[0]
+        provider, _, beginning, length = self._random.choices(PROVIDERS, SHARES)[0]
         rest = base64.urlsafe_b64encode(self._random.randbytes(length)).decode()
         new = NewSubscription(
             endpoint=beginning + rest[: length - len(beginning)],
@@ -88,11 +89,8 @@ def report(what: str, figure: str, goal: str = "") -> None:
 
 
 async def fill(database: Database, count: int, visitors: Visitors) -> None:
-    await database.write(
-        lambda tx: sites.add(
-            tx, Site(SITE, "Load", ("https://a.example",), "mailto:a@a.example", Identity.SIGNED, False, now())
-        )
-    )
+    site = Site(SITE, "Load", ("https://a.example",), "mailto:a@a.example", Identity.SIGNED, False, now())
+    await database.write(lambda tx: sites.add(tx, site))
     watch = Stopwatch()
     for start in range(0, count, 2_000):
         rows = [visitors.next() for _ in range(min(2_000, count - start))]
@@ -119,9 +117,23 @@ def cut(message_id: int, members: Sequence[tuple[int, str]], ids: IdSource) -> I
         for start in range(0, len(of_provider), MAX_MEMBERS):
             some = of_provider[start : start + MAX_MEMBERS]
             at = now()
-            yield Batch(
-                ids.next(), SITE, message_id, provider, pack(some), len(some), at, 1, 0, 0, BULK, at
-            )
+            yield Batch(ids.next(), SITE, message_id, provider, pack(some), len(some), at, 1, 0, 0, BULK, at)
+
+
+async def freeze_step(
+    database: Database, message_id: int, cursor: int, members: Sequence[tuple[int, str]], new: list[Batch]
+) -> float:
+    """Seconds from the beginning of the write transaction to the end of its commit."""
+    started = 0.0
+
+    async def body(tx: Transaction) -> None:
+        nonlocal started
+        started = time.perf_counter()
+        assert await messages.freeze_advance(tx, message_id, cursor, members[-1][0], len(members))
+        await batches.add_many(tx, new)
+
+    await database.write(body)
+    return time.perf_counter() - started
 
 
 async def freeze(database: Database, message_id: int, ids: IdSource) -> None:
@@ -141,7 +153,6 @@ async def freeze(database: Database, message_id: int, ids: IdSource) -> None:
     await database.write(lambda tx: messages.start(tx, message_id, at, ceiling=2**62))
     watch, cursor, judged, longest = Stopwatch(), 0, 0, 0.0
     while True:
-        began = time.perf_counter()
 
         async def step(tx: Transaction, after: int = cursor) -> Sequence[tuple[int, str]]:
             return await subscriptions.audience_step(tx, SITE, after, 2**62, STEP)
@@ -149,28 +160,16 @@ async def freeze(database: Database, message_id: int, ids: IdSource) -> None:
         members = await database.read(step)
         if not members:
             break
-        made = list(cut(message_id, members, ids))
-        started = 0.0
-
-        async def body(
-            tx: Transaction, after: int = cursor, last: int = members[-1][0], n: int = len(members), new: list[Batch] = made
-        ) -> None:
-            nonlocal started
-            started = time.perf_counter()
-            await messages.freeze_advance(tx, message_id, after, last, n)
-            await batches.add_many(tx, new)
-
-        await database.write(body)
-        longest = max(longest, time.perf_counter() - started)
+        took = await freeze_step(database, message_id, cursor, members, list(cut(message_id, members, ids)))
+        longest = max(longest, took)
         cursor, judged = members[-1][0], judged + len(members)
-        del began
     await database.write(lambda tx: messages.frozen(tx, message_id, judged, 0, now()))
     wall, cpu = watch.read()
     report(f"freeze {judged:,} in steps of {STEP:,}", f"{wall:.2f} s ({cpu:.2f} s CPU)", "<= 3 s")
     report("  longest write transaction of it", f"{longest * 1e3:.0f} ms")
 
 
-async def read_members(database: Database, message_id: int) -> None:
+async def read_members(database: Database) -> None:
     held = await database.write(lambda tx: batches.claim(tx, "reader", now(), LEASE_MS, 300))
     watch, rows = Stopwatch(), 0
     for batch in random.sample(held, len(held)):
@@ -182,7 +181,8 @@ async def read_members(database: Database, message_id: int) -> None:
         rows += await database.read(body)
     wall, cpu = watch.read()
     await database.write(lambda tx: batches.release_owner(tx, "reader"))
-    report("members of a batch", f"{wall / rows * 1e6:.2f} us a row ({cpu / rows * 1e6:.2f} us CPU)", "<= 3 us")
+    figure = f"{wall / rows * 1e6:.2f} us a row ({cpu / rows * 1e6:.2f} us CPU)"
+    report("members of a batch", figure, "<= 3 us")
 
 
 async def one_batch(database: Database, owner: str) -> int:
@@ -292,7 +292,8 @@ async def opened(url: str | None) -> AsyncIterator[tuple[Database, Path | None]]
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("--database", help="an empty PostgreSQL database; SQLite without")
     parser.add_argument("--subscriptions", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=16)
@@ -304,7 +305,7 @@ async def main() -> None:
         size(path, options.subscriptions)
         message_id = ids.next()
         await freeze(database, message_id, ids)
-        await read_members(database, message_id)
+        await read_members(database)
         await send(database, message_id, options.workers)
         await register(database, 20_000, 500, visitors)
         await display(database, message_id, 20_000, 500)
