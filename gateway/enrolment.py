@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, json
 from gateway.ceiling import HourlyCeiling
 from gateway.context import Context
 from gateway.errors import FieldError, Forbidden, InvalidRequest, KnownWithOtherKeys, WrongState
+from gateway.nesting import check_nesting
 from gateway.push_subscription import PushSubscriptionJson, parse_push_subscription
 from gateway.sites import identity_key
 from gateway.subscription_fields import (
@@ -173,7 +174,10 @@ async def end_own(context: Context, site_id: int, id: int) -> None:
 
 
 async def track(context: Context, site_id: int, id: int, event: SiteEvent) -> None:
-    """Keep an event of the site's own. NotFound: the subscription was erased."""
+    """Keep an event of the site's own. NotFound: the subscription was erased; InvalidRequest."""
+    errors = check_nesting(event.data, "data")
+    if errors:
+        raise InvalidRequest(errors=errors)
     stored = CustomEvent(
         id=context.ids.next(),
         site_id=site_id,

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from gateway.audience import AudienceSpec, write_audience
 from gateway.content import Content, Notification, Options, write_content
 from gateway.errors import FieldError, InvalidRequest, PayloadTooLarge
+from gateway.nesting import check_nesting
 from gateway.payload import PayloadTemplate, bytes_over
 from gateway.webpush import InvalidTopic, parse_topic
 from storage.batches import BULK, TRANSACTIONAL
@@ -35,7 +36,12 @@ def make_message(
 ) -> Message:
     """The message that the draft asks for. InvalidRequest with all that is wrong; PayloadTooLarge."""
     send_at = now if draft.send_at is None else draft.send_at
-    errors = [*_check_options(draft.options), *_check_times(send_at, draft.expires_at, now)]
+    errors = [
+        *check_nesting(draft.notification.data, "notification.data"),
+        *_check_recipients(draft.audience),
+        *_check_options(draft.options),
+        *_check_times(send_at, draft.expires_at, now),
+    ]
     if errors:
         raise InvalidRequest("The message cannot be sent like this.", errors)
     priority = draft.priority or default_priority(draft.audience)
@@ -63,6 +69,15 @@ def default_priority(audience: AudienceSpec) -> Priority:
     else:
         size = MOST_TRANSACTIONAL + 1 if named is None else len(named)
     return Priority.TRANSACTIONAL if size <= MOST_TRANSACTIONAL else Priority.BULK
+
+
+def _check_recipients(audience: AudienceSpec) -> list[FieldError]:
+    recipients = () if audience.recipients is UNSET else audience.recipients
+    checks = (
+        check_nesting(each.data, f"audience.recipients[{index}].data")
+        for index, each in enumerate(recipients)
+    )
+    return next((errors for errors in checks if errors), [])  # one says enough: there may be thousands
 
 
 def _check_options(options: Options) -> list[FieldError]:

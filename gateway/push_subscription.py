@@ -15,6 +15,8 @@ EndpointText = Annotated[
 ]
 Expiration = Annotated[float, Meta(ge=0, le=2**53, description="Milliseconds since the epoch.")]
 
+_NEVER = 253_402_300_800_000  # the end of the year 9999: no date that is later can be shown
+
 
 class PushKeys(Struct, frozen=True):
     """RFC 8291 sections 2.1 and 3.2, base64url."""
@@ -58,7 +60,7 @@ def parse_push_subscription(
         auth = decode_auth(keys.auth)
     except InvalidKey as exc:
         errors.append(FieldError(f"{path}keys.auth", _sentence(exc)))
-    expires_at = None if expiration_time is None else int(expiration_time)
+    expires_at = None if expiration_time is None or expiration_time >= _NEVER else int(expiration_time)
     if expires_at is not None and expires_at <= now:
         errors.append(FieldError(f"{path}expirationTime", "The subscription has expired."))
     if errors:

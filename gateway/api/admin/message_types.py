@@ -94,8 +94,8 @@ def read_draft(new: NewMessage) -> Draft:
         options=new.options,
         audience=to_spec(new.audience),
         priority=new.priority,
-        send_at=None if new.send_at is None else from_moment(new.send_at),
-        expires_at=None if new.expires_at is None else from_moment(new.expires_at),
+        send_at=None if new.send_at is None else from_moment(new.send_at, "send_at"),
+        expires_at=None if new.expires_at is None else from_moment(new.expires_at, "expires_at"),
         rate=new.rate,
     )
 
@@ -110,13 +110,13 @@ def merge(change: MessageChange, before: messages.Message) -> Draft:
         if change.audience is UNSET
         else to_spec(change.audience),
         priority=before.priority if change.priority is UNSET else change.priority,
-        send_at=_time(change.send_at, before.send_at),
-        expires_at=_time(change.expires_at, before.expires_at),
+        send_at=_time(change.send_at, before.send_at, "send_at"),
+        expires_at=_time(change.expires_at, before.expires_at, "expires_at"),
         rate=before.rate if change.rate is UNSET else change.rate,
     )
 
 
-def _time(given: Moment | UnsetType | None, before: int | None) -> int | None:
+def _time(given: Moment | UnsetType | None, before: int | None, path: str) -> int | None:
     if given is UNSET:
         return before
-    return None if given is None else from_moment(given)
+    return None if given is None else from_moment(given, path)

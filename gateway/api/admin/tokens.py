@@ -50,7 +50,7 @@ async def create_token(call: Call[NewToken, None]) -> TokenWithSecret:
         call.site_id,
         new.name,
         new.scopes,
-        None if new.expires_at is None else from_moment(new.expires_at),
+        None if new.expires_at is None else from_moment(new.expires_at, "expires_at"),
     )
     return TokenWithSecret(*_shown(made.token), made.secret)
 
