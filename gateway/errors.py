@@ -8,6 +8,7 @@
     │   └── OriginNotAllowed     403
     ├── NotFound                 404
     ├── MethodNotAllowed         405
+    ├── RequestTimeout           408  the body did not come in time; the connection is closed
     ├── Conflict                 409
     │   ├── WrongState           409
     │   ├── KnownWithOtherKeys   409
@@ -108,6 +109,14 @@ class MethodNotAllowed(GatewayError):
     status = 405
     code = "method_not_allowed"
     title = "The resource does not know this method"
+
+
+class RequestTimeout(GatewayError):
+    """The body, or the next piece of a stream, was too long in coming."""
+
+    status = 408
+    code = "request_timeout"
+    title = "The request took too long to arrive"
 
 
 class Conflict(GatewayError):

@@ -1,14 +1,21 @@
 """From bytes to types: what a request says, or an InvalidRequest that says where it is wrong."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.api.route import Route
-from gateway.errors import FieldError, InvalidRequest, TooLarge, UnsupportedMediaType
+from gateway.errors import FieldError, InvalidRequest, RequestTimeout, TooLarge, UnsupportedMediaType
+
+# aiohttp waits for a body as long as it takes; whoever holds connections open that way would hold them all.
+WHOLE_BODY_WITHIN = 30.0  # seconds: 64 kB need 2 kB a second
+NEXT_PIECE_WITHIN = 60.0  # seconds between two pieces of a stream, which may be of any length
 
 _PLACE = re.compile(r" - at (?:`key` in )?`([^`]*)`$")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `([^`]*)`")
@@ -16,20 +23,39 @@ _MISSING_FIELD = re.compile(r"Object missing required field `([^`]*)`")
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """The whole body. TooLarge as soon as more than `limit` bytes are announced or have come."""
+    """The whole body. TooLarge as soon as more than `limit` bytes are announced or have come.
+
+    RequestTimeout when it is not complete within WHOLE_BODY_WITHIN.
+    """
     if request.content_length is not None and request.content_length > limit:
         raise TooLarge(f"The body has {request.content_length} bytes, this route takes {limit}.")
     chunks = []
     length = 0
     try:
-        async for chunk in request.content.iter_any():
-            length += len(chunk)
-            if length > limit:  # announced less, sent in chunks, or grew when it was decompressed
-                raise TooLarge(f"This route takes a body of at most {limit} bytes.")
-            chunks.append(chunk)
+        async with asyncio.timeout(WHOLE_BODY_WITHIN):
+            async for chunk in body_pieces(request.content):
+                length += len(chunk)
+                if length > limit:  # announced less, sent in chunks, or grew when it was decompressed
+                    raise TooLarge(f"This route takes a body of at most {limit} bytes.")
+                chunks.append(chunk)
+    except TimeoutError as exc:
+        raise RequestTimeout(f"The body did not arrive within {WHOLE_BODY_WITHIN:g} seconds.") from exc
+    return b"".join(chunks)
+
+
+async def body_pieces(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """A body as it comes in. InvalidRequest: it is broken; RequestTimeout: it stopped coming."""
+    try:
+        while True:
+            async with asyncio.timeout(NEXT_PIECE_WITHIN):
+                piece = await content.readany()
+            if not piece:
+                return
+            yield piece
+    except TimeoutError as exc:
+        raise RequestTimeout(f"Nothing came for {NEXT_PIECE_WITHIN:g} seconds.") from exc
     except (HttpProcessingError, web.RequestPayloadError) as exc:
         raise InvalidRequest("The body cannot be read: its encoding is broken.") from exc
-    return b"".join(chunks)
 
 
 def check_content_type(request: web.Request, route: Route) -> None:

@@ -18,6 +18,7 @@ from gateway.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    RequestTimeout,
     TooLarge,
     TooManyConnections,
     Unauthenticated,
@@ -163,5 +164,5 @@ def possible_errors(route: Route) -> Iterable[type[GatewayError]]:
     if route.query is not None or route.body is not None:
         found[InvalidRequest] = None
     if route.body is not None:
-        found |= {TooLarge: None, UnsupportedMediaType: None}
+        found |= {RequestTimeout: None, TooLarge: None, UnsupportedMediaType: None}
     return {**found, **dict.fromkeys(route.errors), Unavailable: None}

@@ -95,6 +95,8 @@ def problem_response(request: web.Request, error: GatewayError) -> web.Response:
     retry_after: int | None = getattr(error, "retry_after", None)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
+    if error.status == 408:
+        response.force_close()  # the rest may still come, and would be read as the next request
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
     return response

@@ -19,6 +19,7 @@ log = Log(__name__)
 
 BACKLOG = 4096
 HEAD_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0  # seconds that a caller may leave an answer unread
 
 _BURST = 64  # accepted in a row before others get a turn
 _HEARD_OUT = 2.0  # seconds that a refused caller may take to read its answer and hang up
@@ -40,14 +41,20 @@ _THE_CALLERS = {
 }
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for every address of `host`. CannotStart when one is taken or not ours."""
+def listen(host: str, port: int, *, read_timeout: float = READ_TIMEOUT) -> list[socket.socket]:
+    """Listening sockets for every address of `host`. CannotStart when one is taken or not ours.
+
+    The system itself ends a connection whose peer has read nothing for `read_timeout` seconds while there was
+    something to read: neither aiohttp nor the event loop ever would, however the answer was written.
+    """
     listeners: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, _, _, _, address in dict.fromkeys(found):
             listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
             listener.setblocking(False)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it (tcp(7))
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(read_timeout * 1000))
             listeners.append(listener)
     except OSError as exc:
         for listener in listeners:

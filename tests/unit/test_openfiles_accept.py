@@ -67,16 +67,16 @@ async def ended(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> b
 
 
 @asynccontextmanager
-async def serving(budget: int, head_timeout: float) -> AsyncIterator[Running]:
+async def serving(budget: int, head_timeout: float, read_timeout: float) -> AsyncIterator[Running]:
     release = asyncio.Event()
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         if request.path == "/slow":
             await release.wait()
-        return web.Response(text="here")
+        return web.Response(body=bytes(16_000_000) if request.path == "/large" else b"here")
 
     server = web.Server(answer, access_log=None)
-    listeners = listen("127.0.0.1", 0)
+    listeners = listen("127.0.0.1", 0, read_timeout=read_timeout)
     acceptor = Acceptor(listeners, server, budget, head_timeout=head_timeout)
     task = asyncio.create_task(acceptor.run())
     running = Running(acceptor, listeners[0].getsockname(), task, release)
@@ -96,8 +96,10 @@ async def serving(budget: int, head_timeout: float) -> AsyncIterator[Running]:
 async def serve() -> AsyncIterator[Serving]:
     async with AsyncExitStack() as stack:
 
-        async def start(budget: int = BUDGET, head_timeout: float = 10.0) -> Running:
-            return await stack.enter_async_context(serving(budget, head_timeout))
+        async def start(
+            budget: int = BUDGET, head_timeout: float = 10.0, read_timeout: float = 60.0
+        ) -> Running:
+            return await stack.enter_async_context(serving(budget, head_timeout, read_timeout))
 
         yield start
 
@@ -228,6 +230,15 @@ async def test_a_head_that_does_not_come_in_time_ends_the_connection(serve: Serv
         assert await ended(each)
     await eventually(lambda: running.acceptor.counts.head_timeouts == 3)
     dripping.cancel()
+
+
+async def test_a_caller_who_never_reads_its_answer_is_cut_off(serve: Serving) -> None:
+    running = await serve(read_timeout=0.5)
+    _, writer = await running.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(GET.replace(b"/", b"/large", 1))
+    await eventually(lambda: running.acceptor.open_connections == 1)
+    await eventually(lambda: running.acceptor.open_connections == 0)
 
 
 async def test_an_idle_connection_and_a_slow_answer_outlive_the_time_for_a_head(serve: Serving) -> None:

@@ -1,22 +1,20 @@
 """`/v1/sites/{site}/subscriptions`: who can be reached, taken in and handed out as lines of JSON."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Final
 
 import aiohttp
 import msgspec
 from aiohttp import hdrs, web
-from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Meta, Struct
 
 from gateway import audit
-from gateway.api.body import decode_body
+from gateway.api.body import body_pieces, decode_body
 from gateway.api.moments import Moment, to_moment, to_optional_moment
 from gateway.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from gateway.api.route import JSON, Call, route
-from gateway.errors import InvalidRequest
 from gateway.exports import begin_export
 from gateway.imports import ImportResult, import_subscriptions
 from gateway.logs import Log
@@ -118,7 +116,7 @@ async def import_many(call: Call[aiohttp.StreamReader, None]) -> ImportResult:
     """
     decode = partial(decode_body, decoder=_line_decoder)
     actor = audit.actor(call.token)
-    return await import_subscriptions(call.context, actor, call.site_id, _chunks(call.body), decode)
+    return await import_subscriptions(call.context, actor, call.site_id, body_pieces(call.body), decode)
 
 
 @route("GET", f"{_PATH}/export", "Export subscriptions", scope=Scope.MANAGE, gives=CONTENT_TYPE)
@@ -144,14 +142,6 @@ async def export_all(call: Call[None, None]) -> web.StreamResponse:
         if call.request.transport is not None:
             call.request.transport.abort()
     return response
-
-
-async def _chunks(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in content.iter_any():
-            yield chunk
-    except (HttpProcessingError, web.RequestPayloadError) as exc:
-        raise InvalidRequest("The body cannot be read: its encoding is broken.") from exc
 
 
 def _show(found: Subscription) -> ShownSubscription:
