@@ -5,7 +5,8 @@ A file of storage/sql is a sequence of blocks:
     -- name: get                      one text for both
     -- name: by_tag (sqlite)          two texts, only where the dialects must differ
     -- name: by_tag (postgres)
-    /* sqlite: indexed by x */       a hint that SQLite reads and PostgreSQL takes for a comment
+    /* sqlite: indexed by x */       read by SQLite, a comment for PostgreSQL
+    /* postgres: for update */       the other way round
 
 SQLite reads `$1` as a *name* and numbers it by first appearance, so that `select $2, $1` silently swaps
 its arguments: it gets `?1`, which is a position. Lists are one argument:
@@ -27,7 +28,7 @@ _NAME = re.compile(r"^-- name: (\w+)(?: \((sqlite|postgres)\))?\s*$", re.MULTILI
 _COMMENT = re.compile(r"^\s*--.*$\n?", re.MULTILINE)
 _PARAMETER = re.compile(r"\$(\d+)")
 _LIST = re.compile(r"\bin (ids|texts|hashes)\((\$\d+)\)")
-_HINT = re.compile(r"/\* sqlite: (.*?) \*/")
+_HINT = re.compile(r"/\* (sqlite|postgres): (.*?) \*/")
 _ROWS = re.compile(r"\brows\(\$1: ([^)]*)\)")
 _POSTGRES_LISTS = {"ids": "bigint", "texts": "text", "hashes": "bytea"}
 
@@ -63,10 +64,13 @@ def parse(aggregate: str, text: str) -> Mapping[str, Query]:
 
 
 def _for_sqlite(sql: str) -> str:
-    sql = _HINT.sub(r"\1", sql)
-    sql = _ROWS.sub(_json_rows, sql)
+    sql = _ROWS.sub(_json_rows, _hinted(sql, "sqlite"))
     sql = _LIST.sub(_json_list, sql)
     return _PARAMETER.sub(r"?\1", sql)
+
+
+def _hinted(sql: str, dialect: str) -> str:
+    return _HINT.sub(lambda match: match[2] if match[1] == dialect else match[0], sql)
 
 
 def _json_list(match: re.Match[str]) -> str:
@@ -83,7 +87,7 @@ def _json_rows(match: re.Match[str]) -> str:
 
 
 def _for_postgres(sql: str) -> str:
-    sql = _ROWS.sub(_unnest_rows, sql)
+    sql = _ROWS.sub(_unnest_rows, _hinted(sql, "postgres"))
     return _LIST.sub(lambda match: f"= any({match[2]}::{_POSTGRES_LISTS[match[1]]}[])", sql)
 
 

@@ -1,120 +1,32 @@
-"""Subscriptions: a browser's PushSubscription and what the site told us of its visitor."""
+"""Subscriptions of a site: stored, found, changed and ended. Their types are in storage.subscription."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from dataclasses import replace as copy
-from enum import StrEnum
-from hashlib import blake2b
-from typing import NamedTuple
 
-import msgspec
-
-from storage.database import Row, Scalar, Transaction
+from storage.database import Row, Transaction
 from storage.errors import EndpointTaken as EndpointTaken
 from storage.errors import NotFound
 from storage.ids import id_ceiling
 from storage.queries import load
+from storage.subscription import (
+    AUTH_LENGTH,
+    KEY_LENGTH,
+    added_values,
+    endpoint_hash,
+    from_row,
+    merge,
+    saved_values,
+)
+from storage.subscription import Attribute as Attribute
+from storage.subscription import Change as Change
+from storage.subscription import Imported as Imported
+from storage.subscription import MemberRow as MemberRow
+from storage.subscription import NewSubscription as NewSubscription
+from storage.subscription import Registered as Registered
+from storage.subscription import Subscription as Subscription
+from storage.subscription import SubscriptionState as SubscriptionState
 
 _SQL = load("subscriptions")
-
-Attribute = str | int | float | bool
-_KEY_LENGTH, _AUTH_LENGTH = 65, 16
-
-
-class SubscriptionState(StrEnum):
-    ACTIVE = "active"
-    GONE = "gone"  # 404 or 410; revived when the browser refreshes
-    UNSUBSCRIBED = "unsubscribed"
-    EXPIRED = "expired"  # expirationTime, or unseen too long
-    ERASED = "erased"  # nothing personal is left
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    site_id: int
-    id: int
-    provider: str
-    key_id: int
-    endpoint: str
-    p256dh: bytes  # 65 bytes, uncompressed point
-    auth: bytes  # 16 bytes
-    state: SubscriptionState
-    created_at: int
-    seen_at: int
-    accepted_at: int | None  # the last known accepted push, to the week
-    expires_at: int | None  # PushSubscription.expirationTime
-    ended_at: int | None
-    external_id: str | None
-    language: str | None
-    timezone: str | None
-    tags: tuple[str, ...]
-    attributes: Mapping[str, Attribute]
-    opted_out: tuple[str, ...]  # categories
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSubscription:
-    """What a browser or an import brings. None, and no tags: nothing said about it."""
-
-    endpoint: str
-    provider: str
-    key_id: int
-    p256dh: bytes
-    auth: bytes
-    expires_at: int | None = None
-    external_id: str | None = None
-    language: str | None = None
-    timezone: str | None = None
-    tags: tuple[str, ...] = ()
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
-    created_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """None: leave as it is. Tags and attributes are replaced as a whole; "" clears the external id."""
-
-    external_id: str | None = None
-    language: str | None = None
-    timezone: str | None = None
-    tags: tuple[str, ...] | None = None
-    attributes: Mapping[str, Attribute] | None = None
-    opted_out: tuple[str, ...] | None = None
-    seen_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    id: int
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    added: int
-    known: int
-    conflicts: tuple[int, ...]  # positions in the list: endpoints known with other keys
-
-
-class MemberRow(NamedTuple):
-    """What a sender reads of each member: the columns in order. The driver's own row is returned, not
-    this class.
-    """
-
-    id: int
-    state: str
-    endpoint: str
-    p256dh: bytes
-    auth: bytes
-    key_id: int
-    expires_at: int | None
-    accepted_at: int | None
-    external_id: str | None
-
-
-def endpoint_hash(endpoint: str) -> bytes:
-    """16 bytes that stand for an endpoint in the unique index."""
-    return blake2b(endpoint.encode(), digest_size=16).digest()
 
 
 async def register(tx: Transaction, site_id: int, id: int, new: NewSubscription, now: int) -> Registered:
@@ -124,9 +36,9 @@ async def register(tx: Transaction, site_id: int, id: int, new: NewSubscription,
     merged, what is said replaces what was known. With other keys EndpointTaken. Raises Conflict on an id
     clash.
     """
-    if await tx.execute(_SQL["add"], *_new_values(site_id, id, new, now)):
+    if await tx.execute(_SQL["add"], *added_values(site_id, id, new, now)):
         return Registered(id, created=True)
-    known = await by_endpoint(tx, site_id, new.endpoint)
+    known = await _by_endpoint_to_change(tx, site_id, new.endpoint)
     if known is None:  # it ended between the two statements (PostgreSQL): the second try meets no obstacle
         return await register(tx, site_id, id, new, now)
     await _refresh(tx, known, new, now)
@@ -139,10 +51,8 @@ async def replace(tx: Transaction, site_id: int, id: int, new: NewSubscription, 
     When the new endpoint is known already with the same keys, that one is answered and the old one ends.
     Raises NotFound without `id` (or when it was erased), EndpointTaken.
     """
-    old = await get(tx, site_id, id)
-    if old.state is SubscriptionState.ERASED:
-        raise NotFound(f"subscription {id}")
-    known = await by_endpoint(tx, site_id, new.endpoint)
+    old = await _get_to_change(tx, site_id, id)
+    known = await _by_endpoint_to_change(tx, site_id, new.endpoint)
     if known is None:
         await _refresh(tx, copy(old, endpoint=new.endpoint, p256dh=new.p256dh, auth=new.auth), new, now)
         return Registered(id, created=False)
@@ -157,7 +67,7 @@ async def get(tx: Transaction, site_id: int, id: int) -> Subscription:
     row = await tx.fetch_one(_SQL["get"], site_id, id)
     if row is None:
         raise NotFound(f"subscription {id}")
-    return _subscription(row)
+    return from_row(row)
 
 
 async def page(
@@ -181,7 +91,7 @@ async def page(
         rows = await tx.fetch(_SQL["page_filtered"], site_id, after_id, limit, tag, wanted)
     else:
         rows = await tx.fetch(_SQL["page"], site_id, after_id, limit)
-    return [_subscription(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 async def export_page(
@@ -193,9 +103,7 @@ async def export_page(
 
 async def change(tx: Transaction, site_id: int, id: int, change: Change) -> Subscription:
     """As it is afterwards. Raises NotFound, also when it was erased."""
-    old = await get(tx, site_id, id)
-    if old.state is SubscriptionState.ERASED:
-        raise NotFound(f"subscription {id}")
+    old = await _get_to_change(tx, site_id, id)
     new = copy(
         old,
         external_id=old.external_id if change.external_id is None else change.external_id or None,
@@ -221,10 +129,11 @@ async def end(tx: Transaction, site_id: int, id: int, state: SubscriptionState, 
 async def erase(tx: Transaction, site_id: int, id: int, now: int) -> None:
     """Overwrites everything personal and keeps a tombstone, so that old counts still add up. Raises NotFound.
 
-    SQLite runs with `secure_delete`: the old bytes are overwritten in the file, too.
+    SQLite overwrites the old bytes in their page (`secure_delete = fast`); copies in its log end with the
+    next checkpoint, dead rows on PostgreSQL with the next vacuum.
     """
     tombstone = endpoint_hash(f"erased {id}")  # unique, and no endpoint's
-    empty = (tombstone, bytes(_KEY_LENGTH), bytes(_AUTH_LENGTH))
+    empty = (tombstone, bytes(KEY_LENGTH), bytes(AUTH_LENGTH))
     if not await tx.execute(_SQL["erase"], site_id, id, now, *empty):
         raise NotFound(f"subscription {id}")
     await tx.execute(_SQL["erase_custom_events"], site_id, id)
@@ -239,7 +148,7 @@ async def add_many(
     """
     known = {s.endpoint: s for s in await _by_endpoints(tx, site_id, [new.endpoint for _, new in rows])}
     fresh: dict[str, tuple[int, NewSubscription]] = {}
-    merged: dict[int, Subscription] = {}
+    said: dict[int, list[NewSubscription]] = {}
     conflicts = []
     for position, (id, new) in enumerate(rows):
         old = known.get(new.endpoint)
@@ -248,12 +157,16 @@ async def add_many(
         if other and (other.p256dh, other.auth) != (new.p256dh, new.auth):
             conflicts.append(position)
         elif old:
-            merged[old.id] = _merge(merged.get(old.id, old), new)
+            if merge(old, new) != old:
+                said.setdefault(old.id, []).append(new)
         elif earlier is None:
             fresh[new.endpoint] = (id, new)
-    await tx.execute_many(_SQL["add"], [_new_values(site_id, id, new, now) for id, new in fresh.values()])
-    for subscription in merged.values():
-        await _save(tx, subscription)
+    await tx.execute_many(_SQL["add"], [added_values(site_id, id, new, now) for id, new in fresh.values()])
+    for id in sorted(said):
+        merged = await _get_to_change(tx, site_id, id)
+        for new in said[id]:
+            merged = merge(merged, new)
+        await _save(tx, merged)
     return Imported(len(fresh), len(rows) - len(fresh) - len(conflicts), tuple(conflicts))
 
 
@@ -321,16 +234,29 @@ async def by_endpoint(tx: Transaction, site_id: int, endpoint: str) -> Subscript
     return found[0] if found else None
 
 
+async def _get_to_change(tx: Transaction, site_id: int, id: int) -> Subscription:
+    """Nobody else changes it until this transaction ends. Raises NotFound, also when it was erased."""
+    row = await tx.fetch_one(_SQL["get_to_change"], site_id, id)
+    if row is None or (old := from_row(row)).state is SubscriptionState.ERASED:
+        raise NotFound(f"subscription {id}")
+    return old
+
+
+async def _by_endpoint_to_change(tx: Transaction, site_id: int, endpoint: str) -> Subscription | None:
+    row = await tx.fetch_one(_SQL["by_endpoint_to_change"], site_id, endpoint_hash(endpoint))
+    return None if row is None else from_row(row)
+
+
 async def _by_endpoints(tx: Transaction, site_id: int, endpoints: Sequence[str]) -> Sequence[Subscription]:
     hashes = [endpoint_hash(endpoint) for endpoint in endpoints]
-    return [_subscription(row) for row in await tx.fetch(_SQL["by_endpoints"], site_id, hashes)]
+    return [from_row(row) for row in await tx.fetch(_SQL["by_endpoints"], site_id, hashes)]
 
 
 async def _refresh(tx: Transaction, known: Subscription, new: NewSubscription, now: int) -> None:
     if (known.endpoint, known.p256dh, known.auth) != (new.endpoint, new.p256dh, new.auth):
         raise EndpointTaken
     merged = copy(
-        _merge(known, new),
+        merge(known, new),
         state=SubscriptionState.ACTIVE,
         provider=new.provider,
         key_id=new.key_id,
@@ -341,60 +267,5 @@ async def _refresh(tx: Transaction, known: Subscription, new: NewSubscription, n
     await _save(tx, merged)
 
 
-def _merge(old: Subscription, new: NewSubscription) -> Subscription:
-    return copy(
-        old,
-        external_id=new.external_id or old.external_id,
-        language=new.language or old.language,
-        timezone=new.timezone or old.timezone,
-        tags=tuple(dict.fromkeys((*old.tags, *new.tags))),
-        attributes={**old.attributes, **new.attributes},
-    )
-
-
-async def _save(tx: Transaction, s: Subscription) -> None:
-    personal = (s.external_id, s.language, s.timezone, _json(s.tags), _json(s.attributes), _json(s.opted_out))
-    wire = (s.provider, s.key_id, s.endpoint, endpoint_hash(s.endpoint), s.p256dh, s.auth)
-    times = (s.seen_at, s.expires_at, s.ended_at)
-    await tx.execute(_SQL["save"], s.site_id, s.id, s.state.value, *wire, *times, *personal)
-
-
-def _new_values(site_id: int, id: int, new: NewSubscription, now: int) -> tuple[Scalar, ...]:
-    wire = (new.provider, new.key_id, new.endpoint, endpoint_hash(new.endpoint), new.p256dh, new.auth)
-    personal = (new.external_id, new.language, new.timezone, _json(new.tags), _json(new.attributes))
-    return (site_id, id, *wire, new.created_at, now, new.expires_at, *personal)
-
-
-def _json(value: object) -> str | None:
-    return msgspec.json.encode(value).decode() if value else None  # empty ones cost a row nothing
-
-
-_decode_labels = msgspec.json.Decoder(tuple[str, ...]).decode
-_decode_attributes = msgspec.json.Decoder(dict[str, Attribute]).decode
-
-
-def _subscription(row: Row) -> Subscription:
-    *plain, tags, attributes, opted_out = row
-    (site_id, id, provider, key_id, endpoint, p256dh, auth, state) = plain[:8]
-    (created_at, seen_at, accepted_at, expires_at, ended_at, external_id, language, timezone) = plain[8:]
-    return Subscription(
-        site_id=site_id,
-        id=id,
-        provider=provider,
-        key_id=key_id,
-        endpoint=endpoint,
-        p256dh=p256dh,
-        auth=auth,
-        state=SubscriptionState(state),
-        created_at=created_at,
-        seen_at=seen_at,
-        accepted_at=accepted_at,
-        expires_at=expires_at,
-        ended_at=ended_at,
-        external_id=external_id,
-        language=language,
-        timezone=timezone,
-        tags=_decode_labels(tags) if tags else (),
-        attributes=_decode_attributes(attributes) if attributes else {},
-        opted_out=_decode_labels(opted_out) if opted_out else (),
-    )
+async def _save(tx: Transaction, subscription: Subscription) -> None:
+    await tx.execute(_SQL["save"], *saved_values(subscription))

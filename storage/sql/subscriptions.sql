@@ -17,6 +17,18 @@ select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at,
     ended_at, external_id, language, timezone, tags, attributes, opted_out
 from subscriptions where site_id = $1 and id = $2;
 
+-- name: get_to_change
+-- Locked until the transaction ends: what a sender says of it meanwhile (gone) must not be overwritten.
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
+    ended_at, external_id, language, timezone, tags, attributes, opted_out
+from subscriptions where site_id = $1 and id = $2 /* postgres: for update */;
+
+-- name: by_endpoint_to_change
+-- As get_to_change.
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
+    ended_at, external_id, language, timezone, tags, attributes, opted_out
+from subscriptions where site_id = $1 and endpoint_hash = $2 /* postgres: for update */;
+
 -- name: by_endpoints (sqlite)
 -- Without the hint SQLite takes the list for long and reads the whole site instead.
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -164,6 +165,24 @@ async def test_a_change_touches_what_it_names_only(database: Database) -> None:
         lambda tx: subscriptions.change(tx, SITE, 1, Change(external_id="", language="en"))
     )
     assert (cleared.external_id, cleared.language, cleared.opted_out) == (None, "en", ("news",))
+
+
+async def test_changes_at_once_lose_nothing(database: Database) -> None:
+    await register(database, 1, new_subscription())
+    visits = [register(database, 2 + n, new_subscription(tags=(f"tag {n}",))) for n in range(12)]
+    assert {each.id for each in await asyncio.gather(*visits)} == {1}
+    assert len((await get(database, 1)).tags) == 12
+
+
+async def test_a_change_does_not_revive_what_ends_meanwhile(database: Database) -> None:
+    await register(database, 1, new_subscription())
+    changes = [
+        database.write(lambda tx, n=n: subscriptions.change(tx, SITE, 1, Change(language=f"l{n}")))  # type: ignore[misc]
+        for n in range(12)
+    ]
+    end = database.write(lambda tx: subscriptions.end(tx, SITE, 1, SubscriptionState.UNSUBSCRIBED, NOW))
+    await asyncio.gather(*changes[:6], end, *changes[6:])
+    assert (await get(database, 1)).state is SubscriptionState.UNSUBSCRIBED
 
 
 async def test_ending_counts_once(database: Database) -> None:

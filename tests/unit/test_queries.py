@@ -42,10 +42,11 @@ def test_lists_are_one_argument() -> None:
     )
 
 
-def test_a_hint_for_sqlite_is_a_comment_for_postgres() -> None:
-    query = parse("t", "-- name: x\nselect a from t /* sqlite: indexed by i */ where b\n")["x"]
-    assert query.sqlite == "select a from t indexed by i where b"
-    assert query.postgres == "select a from t /* sqlite: indexed by i */ where b"
+def test_a_hint_for_one_dialect_is_a_comment_for_the_other() -> None:
+    hinted = "-- name: x\nselect a from t /* sqlite: indexed by i */ where b /* postgres: for update */\n"
+    query = parse("t", hinted)["x"]
+    assert query.sqlite == "select a from t indexed by i where b /* postgres: for update */"
+    assert query.postgres == "select a from t /* sqlite: indexed by i */ where b for update"
 
 
 def test_a_list_of_rows_is_named_rows() -> None:
