@@ -150,6 +150,9 @@ class Sender:
         return claimed
 
     async def _open(self, claimed: Sequence[Batch]) -> None:
+        # After a long pause of this process its leases have run out, and it may be the first to claim again:
+        # then the flight simply goes on.
+        claimed = [batch for batch in claimed if batch.id not in self.pump.flights]
         try:
             flights = await self._reader.open(claimed)
         except StorageUnavailable:  # it went away since the claim: the next claim gives them back first

@@ -14,6 +14,7 @@ from gateway.webpush import PushHosts, PushRequest, Reply
 from storage import keys, messages, subscriptions
 from storage.deliveries import Outcome
 from storage.messages import MessageState, Priority
+from storage.queries import Query
 from storage.subscriptions import SubscriptionState
 from tests.eventually import eventually
 from tests.fakes.transport import CREATED, FakeTransport
@@ -375,7 +376,7 @@ async def test_a_sender_that_lost_its_lease_records_what_it_sent_and_stops(
     message = await installation.add_message()
     await start_due(installation)
     slow, quick = FakeTransport(lambda _: None), FakeTransport()
-    limits = replace(QUICK, in_flight=40, lease=0.3)
+    limits = replace(QUICK, in_flight=40, lease=0.3, read_ahead=0)  # it claims once and never again
 
     async with sender(installation, slow, "slow", limits) as running:
         await eventually(lambda: slow.in_flight == 30)
@@ -395,6 +396,32 @@ async def taken_over(installation: Installation, by: FakeTransport) -> bool:
     if not by.posted:
         await expire_leases(installation)
     return bool(by.posted)
+
+
+async def test_a_sender_that_was_paused_and_claims_its_own_batch_again_sends_nothing_twice(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(100)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+
+    async with sender(installation, transport, limits=replace(QUICK, in_flight=40)):
+        await eventually(lambda: transport.in_flight == 30)
+        await expire_leases(installation)
+        await eventually(lambda: claimed_again(installation))
+        transport.rule = lambda _: CREATED
+        transport.answer()
+        await eventually(lambda: nothing_left(installation, message.id))
+
+    assert len({request.url for request in transport.posted}) == len(transport.posted) == 100
+
+
+async def claimed_again(installation: Installation) -> bool:
+    text = "select max(leases) from batches"
+    row = await installation.database.read(lambda tx: tx.fetch_one(Query("test.leases", text, text)))
+    assert row is not None
+    return bool(row[0] >= 2)
 
 
 async def test_a_stop_finishes_what_is_in_flight_and_gives_the_rest_back(installation: Installation) -> None:
