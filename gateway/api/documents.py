@@ -1,11 +1,11 @@
 """`/openapi.json`, and `/docs`: a page of our own that shows it, with no other host and no inline script."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from importlib.metadata import version
 
 import msgspec
 from aiohttp import web
 
+from gateway import VERSION
 from gateway.api.assets import STATIC, Asset
 from gateway.api.openapi import build_document
 from gateway.api.route import JSON, Route
@@ -21,7 +21,7 @@ _HEADERS = {
 
 def add_documents(app: web.Application, routes: Sequence[Route]) -> None:
     """Read and built once: neither changes while the process runs."""
-    document = build_document(routes, version("webpush-gateway"))
+    document = build_document(routes, VERSION)
     app.router.add_get("/openapi.json", _constant(msgspec.json.encode(document), JSON))
     for path, name in (("/docs", "index.html"), ("/docs/docs.js", "docs.js"), ("/docs/docs.css", "docs.css")):
         file = STATIC / "docs" / name

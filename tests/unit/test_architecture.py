@@ -3,9 +3,12 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from gateway import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted([*ROOT.glob("gateway/**/*.py"), *ROOT.glob("storage/**/*.py")])
@@ -67,6 +70,13 @@ def test_a_module_imports_only_from_the_rooms_it_may_enter(path: Path) -> None:
     if not inside(module, "storage") and not any(inside(module, room) for room in WIRING):
         assert not imported & CONCRETE, f"{module} names a concrete database: only gateway.app may"
         assert not any(inside(name, room) for name in imported for room in WIRING), f"{module} imports wiring"
+
+
+def test_the_code_knows_its_version_without_being_installed() -> None:
+    """As in the container, where only the dependencies are."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
+    assert not [name_of(path) for path in MODULES if "importlib.metadata" in path.read_text()]
 
 
 def test_use_cases_do_not_import_the_rooms_that_call_them() -> None:
