@@ -11,7 +11,7 @@ from gateway.context import Context
 from gateway.errors import CannotStart
 from gateway.master_key import MasterKey, load_master_key
 from gateway.settings import Settings
-from gateway.webpush import HTTPS_PORT, CurlTransport, PushHosts, TransportLimits
+from gateway.webpush import CurlTransport, TransportLimits
 from storage import meta
 from storage.database import Database, Transaction
 from storage.errors import SchemaMismatch, StorageUnavailable
@@ -37,15 +37,11 @@ async def open_context(
             ids=IdSource(clock.now, secrets.randbits),
             master_key=master_key,
             settings=settings,
-            push_hosts=push_hosts(settings),
+            push_hosts=settings.push_hosts,
             registry=registry or CollectorRegistry(),
         )
     finally:
         await database.close()
-
-
-def push_hosts(settings: Settings) -> PushHosts:
-    return PushHosts(frozenset((each.host, each.port or HTTPS_PORT) for each in settings.push_hosts))
 
 
 def make_transport(settings: Settings, limits: TransportLimits | None = None) -> CurlTransport:

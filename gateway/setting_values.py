@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from gateway.webpush import InvalidPushHost, PushHosts
+
+SHORTEST_ADMIN_TOKEN = 16  # characters; guesses are not slowed down
+LONGEST_ADMIN_TOKEN = 256
+
 IPNetwork = IPv4Network | IPv6Network
 
 
@@ -23,6 +28,15 @@ class HostPort(NamedTuple):
 def parse_text(text: str) -> str:
     if any(character.isspace() or not character.isprintable() for character in text):
         raise ValueError("must not contain spaces or control characters")
+    return text
+
+
+def parse_admin_token(text: str) -> str:
+    if not (text.isascii() and SHORTEST_ADMIN_TOKEN <= len(parse_text(text)) <= LONGEST_ADMIN_TOKEN):
+        raise ValueError(
+            f"must have {SHORTEST_ADMIN_TOKEN} to {LONGEST_ADMIN_TOKEN} ASCII characters "
+            "(`openssl rand -hex 32` makes one)"
+        )
     return text
 
 
@@ -74,6 +88,14 @@ def parse_database_url(text: str) -> str:
     elif url.scheme not in ("postgresql", "postgres") or not url.path.strip("/"):
         raise ValueError(sentence)
     return text
+
+
+def parse_push_hosts(text: str) -> PushHosts:
+    """The known push services and these."""
+    try:
+        return PushHosts.parse(text)
+    except InvalidPushHost as exc:
+        raise ValueError(f"is wrong: {exc}") from None
 
 
 def parse_hosts(text: str) -> tuple[HostPort, ...]:

@@ -17,6 +17,7 @@ from gateway.master_key import parse_master_key
 from gateway.setting_values import (
     HostPort,
     IPNetwork,
+    parse_admin_token,
     parse_choice,
     parse_database_url,
     parse_directory,
@@ -24,9 +25,11 @@ from gateway.setting_values import (
     parse_networks,
     parse_number,
     parse_public_url,
+    parse_push_hosts,
     parse_readable_file,
     parse_text,
 )
+from gateway.webpush import PushHosts
 
 PREFIX = "GATEWAY_"
 DATABASE_FILE = "gateway.db"
@@ -78,7 +81,9 @@ class Settings:
         default=None,
         repr=False,
         metadata=_told(
-            parse_text, "made at the first start", "The token that may do everything, preset for automation."
+            parse_admin_token,
+            "made at the first start",
+            "The token that may do everything, preset for automation: 16 to 256 characters.",
         ),
     )
     master_key: bytes | None = field(
@@ -94,10 +99,10 @@ class Settings:
         default_factory=_cores,
         metadata=_told(parse_number(0, 256), "number of cores", "How many sender processes `serve` starts."),
     )
-    push_hosts: tuple[HostPort, ...] = field(
-        default=(),
+    push_hosts: PushHosts = field(
+        default_factory=PushHosts,
         metadata=_told(
-            parse_hosts,
+            parse_push_hosts,
             "none",
             "Hosts, `host[:port],…`, that endpoints may have besides those of the known push services; "
             "only these may be loopback or private.",

@@ -9,6 +9,7 @@ import pytest
 from gateway.errors import CannotStart
 from gateway.setting_values import HostPort
 from gateway.settings import PREFIX, Settings, load_settings
+from gateway.webpush import PushHosts
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "settings.md"
 KEY = bytes(range(32))
@@ -41,7 +42,7 @@ def test_the_environment_sets_every_setting(tmp_path: Path) -> None:
             "GATEWAY_PUBLIC_URL": "https://push.example.com/",
             "GATEWAY_DATA_DIR": str(tmp_path),
             "GATEWAY_DATABASE_URL": "postgresql://me:secret@db/gateway",
-            "GATEWAY_ADMIN_TOKEN": "wpg_admin",
+            "GATEWAY_ADMIN_TOKEN": "wpg_admin-of-the-tests",
             "GATEWAY_MASTER_KEY": base64.urlsafe_b64encode(KEY).decode(),
             "GATEWAY_SENDERS": "0",
             "GATEWAY_PUSH_HOSTS": "push.test:8443, LOCALHOST,[::1]:444",
@@ -58,10 +59,10 @@ def test_the_environment_sets_every_setting(tmp_path: Path) -> None:
         public_url="https://push.example.com",
         data_dir=tmp_path,
         database_url="postgresql://me:secret@db/gateway",
-        admin_token="wpg_admin",
+        admin_token="wpg_admin-of-the-tests",
         master_key=KEY,
         senders=0,
-        push_hosts=(HostPort("push.test", 8443), HostPort("localhost", None), HostPort("::1", 444)),
+        push_hosts=PushHosts(frozenset({("push.test", 8443), ("localhost", 443), ("::1", 444)})),
         push_ca_file=ca_file,
         trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("fd00::/8")),
         outbound_private=(HostPort("hooks.internal", None),),
@@ -75,7 +76,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
     config.write_text('port = 81\nhost = "::1"\npush_hosts = ["a.test", "b.test:444"]\n')
     settings = load_settings({"GATEWAY_PORT": "82", "GATEWAY_HOST": ""}, config)
     assert (settings.port, settings.host, settings.public_url) == (82, "::1", "http://[::1]:82")
-    assert settings.push_hosts == (HostPort("a.test", None), HostPort("b.test", 444))
+    assert settings.push_hosts == PushHosts(frozenset({("a.test", 443), ("b.test", 444)}))
 
 
 @pytest.mark.parametrize(("host", "url"), [("0.0.0.0", "http://127.0.0.1:8080"), ("::", "http://[::1]:8080")])
@@ -127,6 +128,12 @@ def test_all_problems_are_listed_at_once() -> None:
         ("PUSH_HOSTS", "me@push.test"),
         ("PUSH_HOSTS", "push.test:"),
         ("PUSH_HOSTS", "push.test:70000"),
+        ("PUSH_HOSTS", "push.test:0"),
+        ("PUSH_HOSTS", "*.push.test"),
+        ("PUSH_HOSTS", "127.1"),
+        ("ADMIN_TOKEN", "wpg_short-token"),
+        ("ADMIN_TOKEN", "x" * 257),
+        ("ADMIN_TOKEN", "wpg_süßes-oder-saures"),
         ("PUSH_CA_FILE", "/nowhere/ca.pem"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("TRUSTED_PROXIES", "proxy.internal"),
@@ -143,12 +150,15 @@ def test_a_value_that_makes_no_sense_is_refused_with_a_sentence_that_names_the_s
 
 def test_a_secret_may_be_read_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "token"
-    secret.write_text("wpg_from_file\n")
+    secret.write_text("wpg_from_a_secret_file\n")
     config = tmp_path / "gateway.toml"
     config.write_text(f'admin_token_file = "{secret}"\n')
-    assert load_settings({"GATEWAY_ADMIN_TOKEN_FILE": str(secret)}).admin_token == "wpg_from_file"
-    assert load_settings({}, config).admin_token == "wpg_from_file"
-    assert load_settings({"GATEWAY_ADMIN_TOKEN": "wpg_mine"}, config).admin_token == "wpg_mine"
+    assert load_settings({"GATEWAY_ADMIN_TOKEN_FILE": str(secret)}).admin_token == "wpg_from_a_secret_file"
+    assert load_settings({}, config).admin_token == "wpg_from_a_secret_file"
+    assert (
+        load_settings({"GATEWAY_ADMIN_TOKEN": "wpg_of_environment"}, config).admin_token
+        == "wpg_of_environment"
+    )
 
 
 def test_a_secret_file_that_cannot_be_read_is_a_loud_error() -> None:
@@ -158,8 +168,8 @@ def test_a_secret_file_that_cannot_be_read_is_a_loud_error() -> None:
 
 def test_a_secret_given_twice_is_an_error(tmp_path: Path) -> None:
     secret = tmp_path / "token"
-    secret.write_text("one")
-    (sentence,) = problems({"GATEWAY_ADMIN_TOKEN": "two", "GATEWAY_ADMIN_TOKEN_FILE": str(secret)})
+    secret.write_text("wpg_one-of-the-two")
+    (sentence,) = problems({"GATEWAY_ADMIN_TOKEN": "wpg_another-token", "GATEWAY_ADMIN_TOKEN_FILE": str(secret)})
     assert sentence == "GATEWAY_ADMIN_TOKEN_FILE and GATEWAY_ADMIN_TOKEN are both set: keep one."
 
 
@@ -174,7 +184,7 @@ def test_no_secret_is_shown_by_repr_or_by_a_problem() -> None:
     text = base64.b64encode(KEY).decode()
     settings = load_settings(
         {
-            "GATEWAY_ADMIN_TOKEN": "wpg_hush",
+            "GATEWAY_ADMIN_TOKEN": "wpg_hush-hush-hush",
             "GATEWAY_MASTER_KEY": text,
             "GATEWAY_DATABASE_URL": "postgresql://me:hush@db/gateway",
         }
