@@ -169,7 +169,9 @@ def test_a_secret_file_that_cannot_be_read_is_a_loud_error() -> None:
 def test_a_secret_given_twice_is_an_error(tmp_path: Path) -> None:
     secret = tmp_path / "token"
     secret.write_text("wpg_one-of-the-two")
-    (sentence,) = problems({"GATEWAY_ADMIN_TOKEN": "wpg_another-token", "GATEWAY_ADMIN_TOKEN_FILE": str(secret)})
+    (sentence,) = problems(
+        {"GATEWAY_ADMIN_TOKEN": "wpg_another-token", "GATEWAY_ADMIN_TOKEN_FILE": str(secret)}
+    )
     assert sentence == "GATEWAY_ADMIN_TOKEN_FILE and GATEWAY_ADMIN_TOKEN are both set: keep one."
 
 
