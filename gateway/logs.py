@@ -4,8 +4,9 @@
     log.info("message.frozen", message_id=12, recipients=1000)
     log.error("storage.unavailable", hint="Free some disk space.", cause=exc)
 
-The event is `thing.what_happened`, never reworded; what varies goes into fields. Lines of libraries carry
-the event `log`. Text for people on a terminal, JSON elsewhere. Never log a token, a key or an endpoint: write
+The event is `thing.what_happened`, never reworded; what varies goes into fields. The int64 in a field called
+`site_id`, `message_id`, … is written as the API writes it, `msg_…`. Lines of libraries carry the event `log`.
+Text for people on a terminal, JSON elsewhere. Never log a token, a key or an endpoint: write
 `redact_endpoint(endpoint)`. The formatters blot out what slips through all the same (in a library's
 exception, say), but that is a net, not a licence.
 """
@@ -18,6 +19,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TextIO
 from urllib.parse import urlsplit
+
+from storage.ids import Kind, encode_id
 
 
 class Log:
@@ -82,14 +85,25 @@ _ENDPOINT = re.compile(
     r"https://[\w.-]*(?:googleapis\.com|google\.com|push\.services\.mozilla\.com|push\.apple\.com"
     r"|notify\.windows\.com)(?::\d+)?/[^\s\"'\\<>)]+"
 )
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
+_IDS = {
+    "site_id": Kind.SITE,
+    "subscription_id": Kind.SUBSCRIPTION,
+    "message_id": Kind.MESSAGE,
+    "key_id": Kind.KEY,
+    "token_id": Kind.TOKEN,
+}
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 
 
 def _parts(record: logging.LogRecord) -> tuple[str, dict[str, object]]:
     fields = getattr(record, "fields", None)
     if isinstance(fields, dict):
-        return record.getMessage(), fields
+        return record.getMessage(), {name: _shown(name, value) for name, value in fields.items()}
     return "log", {"logger": record.name, "text": record.getMessage()}
+
+
+def _shown(name: str, value: object) -> object:
+    return encode_id(_IDS[name], value) if name in _IDS and isinstance(value, int) else value
 
 
 class _JsonFormatter(logging.Formatter):

@@ -45,14 +45,27 @@ def test_a_line_is_json_with_event_fields_and_time_when_nobody_watches() -> None
     line = json.loads(stream.getvalue())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line.pop("pid") > 0
-    assert line == {"level": "info", "event": "message.frozen", "message_id": 12, "recipients": 1000}
+    assert line == {
+        "level": "info",
+        "event": "message.frozen",
+        "message_id": "msg_000000000000c",
+        "recipients": 1000,
+    }
+
+
+def test_ids_are_written_as_the_api_writes_them(lines: io.StringIO) -> None:
+    ids = {"site_id": 1, "subscription_id": 2, "message_id": 3, "key_id": 4, "token_id": 5}
+    log.info("ids", **ids, batch_id=6, request_id="0a1b")
+    line = json.loads(lines.getvalue())
+    assert [line[name][:5] for name in ids] == ["site_", "sub_0", "msg_0", "key_0", "tok_0"]
+    assert (line["batch_id"], line["request_id"]) == (6, "0a1b")
 
 
 def test_a_line_is_text_on_a_terminal_unless_told_otherwise() -> None:
     terminal = Terminal()
     configure_logging(stream=terminal)
     log.warning("site.paused", reason="too many 403", site_id=7)
-    assert terminal.getvalue().endswith('WARNING site.paused reason="too many 403" site_id=7\n')
+    assert terminal.getvalue().endswith('WARNING site.paused reason="too many 403" site_id=site_0000000000007\n')
     terminal = Terminal()
     configure_logging("json", stream=terminal)
     log.info("site.resumed")
