@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 _READERS = 3
 _POLL = 0.05  # seconds between looks at data_version: 100 µs each
+_PATIENCE = 10  # seconds to wait for a lock
 _OLDEST = (3, 35)  # RETURNING
 
 # FULL costs nothing measurable with group commit, and is what "answered after the commit" needs.
 # secure_delete=fast overwrites erased data wherever that needs no extra write.
 _PRAGMAS = (
-    "pragma journal_mode = wal",
+    f"pragma busy_timeout = {_PATIENCE * 1_000}",
     "pragma synchronous = full",
-    "pragma busy_timeout = 10000",
     "pragma foreign_keys = on",
     "pragma temp_store = memory",
     "pragma secure_delete = fast",
@@ -131,8 +131,22 @@ async def _connect(path: str, connections: list[aiosqlite.Connection]) -> aiosql
 def _prepare(connection: sqlite3.Connection) -> None:
     for pragma in _PRAGMAS:
         connection.execute(pragma)
+    _switch_to_wal(connection)
     connection.create_function("lease_now", 0, lambda: time.monotonic_ns() // 1_000_000)
     connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)  # SQLite has it from 3.41 on
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """The first to open a new file switches it. SQLite does not wait for others who try the same: we do."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _snapshot(connection: sqlite3.Connection, body: Body[T]) -> T:
