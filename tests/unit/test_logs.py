@@ -54,10 +54,12 @@ def test_a_line_is_json_with_event_fields_and_time_when_nobody_watches() -> None
 
 
 def test_ids_are_written_as_the_api_writes_them(lines: io.StringIO) -> None:
-    ids = {"site_id": 1, "subscription_id": 2, "message_id": 3, "key_id": 4, "token_id": 5}
-    log.info("ids", **ids, batch_id=6, request_id="0a1b")
+    log.info(
+        "ids", site_id=1, subscription_id=2, message_id=3, key_id=4, token_id=5, batch_id=6, request_id="0a1b"
+    )
     line = json.loads(lines.getvalue())
-    assert [line[name][:5] for name in ids] == ["site_", "sub_0", "msg_0", "key_0", "tok_0"]
+    names = ("site_id", "subscription_id", "message_id", "key_id", "token_id")
+    assert [line[name][:5] for name in names] == ["site_", "sub_0", "msg_0", "key_0", "tok_0"]
     assert (line["batch_id"], line["request_id"]) == (6, "0a1b")
 
 
@@ -65,7 +67,8 @@ def test_a_line_is_text_on_a_terminal_unless_told_otherwise() -> None:
     terminal = Terminal()
     configure_logging(stream=terminal)
     log.warning("site.paused", reason="too many 403", site_id=7)
-    assert terminal.getvalue().endswith('WARNING site.paused reason="too many 403" site_id=site_0000000000007\n')
+    line = 'WARNING site.paused reason="too many 403" site_id=site_0000000000007\n'
+    assert terminal.getvalue().endswith(line)
     terminal = Terminal()
     configure_logging("json", stream=terminal)
     log.info("site.resumed")
