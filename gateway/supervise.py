@@ -80,12 +80,17 @@ class Supervisor:
 
     async def _live_and_die(self, owner: str, pipe: int) -> None:
         """One child from start to death. Cancelled: stop it first."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command(pipe, owner),
-            stdin=DEVNULL,
-            pass_fds=(pipe,),
-            start_new_session=True,  # Ctrl-C is for the parent, which stops the children in order
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command(pipe, owner),
+                stdin=DEVNULL,
+                pass_fds=(pipe,),
+                start_new_session=True,  # Ctrl-C is for the parent, which stops the children in order
+            )
+        except OSError as exc:  # no memory, process or descriptor to spare: no reason to end the API as well
+            hint = "Free memory, or raise the limits of processes and open files; it is tried again."
+            log.error("sender.not_started", owner=owner, hint=hint, cause=exc)
+            return
         self.running[owner] = process.pid
         with suppress(ProcessLookupError):
             nice = os.getpriority(os.PRIO_PROCESS, 0) + _NICER

@@ -7,6 +7,8 @@ import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,6 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from gateway.access import ensure_admin_token
 from gateway.api.server import build_application
 from gateway.app import make_transport, open_context
+from gateway.commands.readiness import all_run, goes_on, somebody_sends
 from gateway.commands.sites import show_admin_token
 from gateway.context import Context
 from gateway.delivery.sender import run_sender
@@ -69,21 +72,28 @@ async def _answer(settings: Settings, args: Namespace, senders: int) -> None:
     async with open_context(settings, registry=metrics.registry) as context:
         show_admin_token(await ensure_admin_token(context))
         stop = _stop_on_signals()
-        runner = web.AppRunner(build_application(context), access_log=None, shutdown_timeout=ANSWER_WITHIN)
+        supervisor = _supervise(context, args, senders)
+        parts: list[asyncio.Task[None]] = []
+        checks = (
+            partial(goes_on, stop),
+            partial(all_run, parts),
+            partial(somebody_sends, supervisor.running, senders),
+        )
+        app = build_application(replace(context, readiness=checks))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=ANSWER_WITHIN)
         await runner.setup()
         try:
             if runner.server is None:
                 raise RuntimeError("a runner that was set up has a server")
             acceptor = Acceptor(listen(settings.host, settings.port), runner.server, budget.inbound)
             metrics.registry.register(OpenFilesCollector(budget, acceptor))
-            supervisor = _supervise(context, args, senders)
             async with _metrics_listener(settings, metrics.registry), asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(acceptor.run(), name="accept"),
                     tasks.create_task(supervisor.run(), name="senders"),
                 ]
                 scheduler = run_scheduler(context, stop, owner=_owner("scheduler"), metrics=metrics)
-                tasks.create_task(scheduler, name="scheduler")
+                parts += [running[0], tasks.create_task(scheduler, name="scheduler")]
                 log.info(
                     "gateway.ready",
                     url=settings.public_url,
@@ -146,12 +156,14 @@ async def _metrics_listener(settings: Settings, registry: CollectorRegistry | No
             body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"}
         )
 
+    listeners = listen(settings.host, settings.metrics_port, setting="GATEWAY_METRICS_PORT")
     app = web.Application()
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.metrics_port).start()
+        for listener in listeners:
+            await web.SockSite(runner, listener).start()
         yield
     finally:
         await runner.cleanup()

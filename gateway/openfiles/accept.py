@@ -41,8 +41,11 @@ _THE_CALLERS = {
 }
 
 
-def listen(host: str, port: int, *, read_timeout: float = READ_TIMEOUT) -> list[socket.socket]:
-    """Listening sockets for every address of `host`. CannotStart when one is taken or not ours.
+def listen(
+    host: str, port: int, *, read_timeout: float = READ_TIMEOUT, setting: str = "GATEWAY_PORT"
+) -> list[socket.socket]:
+    """Listening sockets for every address of `host`. CannotStart when one is taken or not ours;
+    `setting` is where the operator chose the port.
 
     The system itself ends a connection whose peer has read nothing for `read_timeout` seconds while there was
     something to read: neither aiohttp nor the event loop ever would, however the answer was written.
@@ -61,7 +64,7 @@ def listen(host: str, port: int, *, read_timeout: float = READ_TIMEOUT) -> list[
             listener.close()
         raise CannotStart(
             f"Cannot listen on {host} port {port} ({exc.strerror}): "
-            "stop what listens there, or set GATEWAY_HOST and GATEWAY_PORT."
+            f"stop what listens there, or set GATEWAY_HOST and {setting}."
         ) from exc
     return listeners
 

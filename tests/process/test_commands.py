@@ -2,6 +2,7 @@
 
 import base64
 import re
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -112,3 +113,14 @@ async def test_a_data_directory_that_cannot_be_made_is_named(
     assert refused.code == 1
     assert "GATEWAY_DATA_DIR" in refused.err
     assert "Traceback" not in refused.err
+
+
+async def test_a_metrics_port_that_is_taken_is_named(command_line: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
+        ports = {"GATEWAY_METRICS_PORT": str(taken.getsockname()[1])}
+        ports["GATEWAY_PORT"] = str(free.getsockname()[1])
+        free.close()
+        done = await command_line.run("serve", **ports)
+    assert done.code == 1
+    assert "GATEWAY_METRICS_PORT" in done.err
+    assert "Traceback" not in done.err

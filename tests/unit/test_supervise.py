@@ -68,6 +68,24 @@ def is_alive(process_id: int) -> bool:
     return True
 
 
+async def test_a_child_that_the_system_cannot_start_is_tried_again(
+    family: Family, caplog: pytest.LogCaptureFixture
+) -> None:
+    commands = iter([["/nowhere/no-such-program"]])
+
+    def command(pipe: int, owner: str) -> list[str]:
+        return next(commands, None) or family.command(pipe, owner)
+
+    supervisor = Supervisor(command, 1, family.on_death, SystemClock(), QUICK)
+    task = asyncio.create_task(supervisor.run())
+    await eventually(family.children)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "sender.not_started" in [each.message for each in caplog.records]
+    assert supervisor.deaths == 0
+
+
 async def test_a_killed_child_is_reported_by_its_owner_and_another_takes_its_place(family: Family) -> None:
     async with family.supervised(count=2) as supervisor:
         await eventually(lambda: len(family.children()) == 2)
