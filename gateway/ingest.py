@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from gateway.clock import Clock
 from gateway.errors import FieldError, InvalidRequest, Unavailable
+from gateway.event_counts import EventCounts
 from gateway.master_key import MasterKey
 from gateway.site_cache import SiteCache
 from gateway.tokens import EVENT_TOKENS, EventToken, EventTokenRefusal, EventTokenRefused, read_event_token
@@ -69,8 +70,14 @@ class EventIngest:
         self._capacity = capacity
         self._waiting: deque[tuple[Sequence[Event], asyncio.Future[None]]] = deque()
         self._size = 0
+        self.counts = EventCounts()
         self._wake = asyncio.Event()
         self._closing = False
+
+    @property
+    def waiting(self) -> int:
+        """Events that were taken and are not yet being stored."""
+        return self._size
 
     async def genuine(self, reports: Sequence[EventReport]) -> Sequence[Event]:
         """The events whose tokens are ours. The rest is ignored: one bad event must not cost the others.
@@ -81,14 +88,17 @@ class EventIngest:
         found, errors = [], []
         for place, report in enumerate(reports):
             if report.kind not in KINDS:
+                self.counts.refused["unknown_kind"] += 1
                 errors.append(FieldError(f"[{place}].kind", f"A kind is one of {', '.join(KINDS)}."))
                 continue
             try:
                 token = read_event_token(report.token, self._key_of, now, MAX_TOKEN_AGE)
                 await self._sites.get(token.site_id)
             except EventTokenRefused as exc:
+                self.counts.refused[exc.reason.value] += 1
                 errors.append(FieldError(f"[{place}].token", f"The token is {_REASONS[exc.reason]}."))
             except NotStored:
+                self.counts.refused["site_deleted"] += 1
                 errors.append(FieldError(f"[{place}].token", "The token's site no longer exists."))
             else:
                 found.append(_event(token, report, now))
@@ -102,6 +112,7 @@ class EventIngest:
         Unavailable, or whatever the database raised: nothing was counted.
         """
         if self._closing or self._size + len(reported) > self._capacity:
+            self.counts.refused["too_many_waiting"] += len(reported)
             raise Unavailable("Too many events are waiting.", retry_after=10)
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((reported, answer))
@@ -147,8 +158,10 @@ class EventIngest:
         try:
             await self._database.write(body)
         except Exception as exc:  # whatever it is, it is the answer of those who wait, and they are told
+            self.counts.refused["not_stored"] += len(group)
             _fail(answers, exc)
         else:
+            self.counts.recorded += len(group)
             for answer in answers:
                 if not answer.done():
                     answer.set_result(None)

@@ -16,6 +16,7 @@ from gateway.context import Context
 from gateway.demo import DemoLimit
 from gateway.enrolment import prove
 from gateway.errors import Forbidden, OriginNotAllowed
+from gateway.event_counts import EventsCollector
 from gateway.ingest import EventIngest
 from gateway.limits import AddressLimiter, client_address
 from gateway.logs import Log
@@ -53,6 +54,7 @@ def add_browsers(app: web.Application, context: Context) -> None:
     clock = context.clock
     known = SiteCache(context.database, clock)
     ingest = EventIngest(context.database, known, context.master_key, clock)
+    context.registry.register(EventsCollector(ingest.counts, lambda: ingest.waiting))
     app[BROWSERS] = Browsers(
         sites=known,
         ingest=ingest,

@@ -121,6 +121,21 @@ async def test_good_events_count_beside_bad_ones(page: Page, sent: Sent) -> None
     assert await sent.kinds() == {"clicked": 1, "displayed": 1}
 
 
+async def test_metrics_tell_what_became_of_reports(api: Api, page: Page, sent: Sent) -> None:
+    good = {"token": sent.token(), "kind": "displayed"}
+    old = {**good, "token": sent.token(issued_at=sent.context.clock.now() - MAX_TOKEN_AGE - HOUR)}
+    await page.report([good, {**good, "kind": "exploded"}, {**good, "token": "nonsense"}, old])
+    metrics = await (await api.call("GET", "/metrics", 200)).text()
+    lines = [line for line in metrics.splitlines() if line.startswith("gateway_events")]
+    assert lines == [
+        "gateway_events_waiting 0.0",
+        "gateway_events_recorded_total 1.0",
+        'gateway_events_refused_total{reason="malformed"} 1.0',
+        'gateway_events_refused_total{reason="too_old"} 1.0',
+        'gateway_events_refused_total{reason="unknown_kind"} 1.0',
+    ]
+
+
 async def test_nothing_but_bad_events_is_refused_so_that_the_worker_drops_them(
     page: Page, sent: Sent
 ) -> None:
