@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +50,11 @@ def find_nginx() -> str | None:
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """Write a new certificate and its key into `folder`."""
+def make_certificate(folder: Path, names: Sequence[str] = ()) -> Certificate:
+    """Write a new certificate and its key into `folder`; `names` are further hosts that it is good for."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = [x509.DNSName("localhost"), x509.DNSName("*.push.test")]
+    hosts = [x509.DNSName(each) for each in ("localhost", "*.push.test", *names)]
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -65,7 +65,7 @@ def make_certificate(folder: Path) -> Certificate:
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=7))
         .add_extension(
-            x509.SubjectAlternativeName([*names, x509.IPAddress(ipaddress.ip_address(LOOPBACK))]),
+            x509.SubjectAlternativeName([*hosts, x509.IPAddress(ipaddress.ip_address(LOOPBACK))]),
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -79,19 +79,25 @@ def make_certificate(folder: Path) -> Certificate:
 
 @contextmanager
 def running_nginx(
-    folder: Path, *, root: str = "location / { return 201; }", requests_per_connection: int = 1000
+    folder: Path,
+    *,
+    root: str = "location / { return 201; }",
+    http: str = "",
+    names: Sequence[str] = (),
+    requests_per_connection: int = 1000,
 ) -> Iterator[Sink]:
     """nginx in `folder`, stopped at the end; `root` is, in its own syntax, how it answers.
 
+    `http` is what else it must know (log formats, upstreams), `names` are further hosts of its certificate.
     RuntimeError when nginx is not installed or does not start; its own error log is in the text.
     """
     nginx = find_nginx()
     if nginx is None:
         raise RuntimeError("nginx is not installed: apt-get install nginx-light")
-    certificate = make_certificate(folder)
+    certificate = make_certificate(folder, names)
     port = _free_port()
     config = folder / "nginx.conf"
-    config.write_text(_config(folder, certificate, port, root, requests_per_connection))
+    config.write_text(_config(folder, certificate, port, root, http, requests_per_connection))
     process = subprocess.Popen(
         [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)],
         stdout=subprocess.DEVNULL,
@@ -105,7 +111,7 @@ def running_nginx(
         process.wait(timeout=10)
 
 
-def _config(folder: Path, certificate: Certificate, port: int, root: str, requests: int) -> str:
+def _config(folder: Path, certificate: Certificate, port: int, root: str, http: str, requests: int) -> str:
     temporary = "\n".join(
         f"  {kind}_temp_path {folder}/{kind};"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -121,6 +127,7 @@ http {{
   access_log off;
   keepalive_requests {requests};
   client_body_buffer_size 16k;
+  {http}
   server {{
     listen {LOOPBACK}:{port} ssl http2 backlog=4096;
     ssl_certificate {certificate.chain};

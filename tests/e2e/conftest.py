@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from loadtest.connect_proxy import ConnectProxy
 from tests.e2e.drivers.bidi import Firefox
 from tests.e2e.drivers.browser import Browser
 from tests.e2e.drivers.cdp import Chromium
@@ -19,7 +20,6 @@ from tests.e2e.gateway_process import ADMIN_TOKEN, Gateway, free_port
 from tests.e2e.website import Website
 from tests.fakes.autopush import Autopush
 from tests.fakes.certificates import Authority
-from tests.fakes.connect_proxy import ConnectProxy
 from tests.fakes.door import Door
 from tests.fakes.fcm import Fcm
 from tests.fakes.push_service import HOSTS, PushService

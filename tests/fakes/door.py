@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from tests.fakes.connect_proxy import pump
+from loadtest.connect_proxy import pump
 
 
 class Door:

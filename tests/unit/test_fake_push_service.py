@@ -9,8 +9,8 @@ import pytest
 import requests
 from py_vapid import Vapid02
 
+from loadtest.connect_proxy import ConnectProxy
 from tests.fakes.certificates import Authority
-from tests.fakes.connect_proxy import ConnectProxy
 from tests.fakes.push_service import HOSTS, PushService, Subscription
 from tests.fakes.reference_sender import ReferenceSender, public_key
 from tests.fakes.rules import Reply

@@ -24,9 +24,9 @@ from gateway.webpush import (
     classify,
     parse_endpoint,
 )
+from loadtest.connect_proxy import ConnectProxy
 from tests.fakes.certificates import Authority
 from tests.fakes.clock import FakeClock
-from tests.fakes.connect_proxy import ConnectProxy
 from tests.unit.webpush.conftest import HANG_UP, Http1Server, make_request, post_all, post_one
 
 DIRECT = ProxySettings()
