@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.access import ensure_admin_token
 from gateway.api.server import build_application
+from gateway.api.strangers import leave_out_of_the_log
 from gateway.app import make_transport, open_context
 from gateway.commands.readiness import all_run, goes_on, somebody_sends
 from gateway.commands.sites import show_admin_token
@@ -79,6 +80,7 @@ async def _answer(settings: Settings, args: Namespace, senders: int) -> None:
             partial(all_run, parts),
             partial(somebody_sends, supervisor.running, senders),
         )
+        leave_out_of_the_log()
         app = build_application(replace(context, readiness=checks))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=ANSWER_WITHIN)
         await runner.setup()
