@@ -1,6 +1,7 @@
 """`site new`, `site list`, and `demo`, which makes the site that `make run` shows."""
 
 from argparse import Namespace
+from urllib.parse import urlsplit
 
 from gateway import access, audit, sites
 from gateway.app import open_context
@@ -41,18 +42,27 @@ async def show(settings: Settings, _: Namespace) -> None:
 
 
 async def demo(settings: Settings, _: Namespace) -> None:
-    """Before the first `serve` of `make run`: a demo site, and the admin token if there is none yet."""
+    """Before each `serve` of `make run`: a demo site, and the admin token if there is none yet.
+
+    The site's origin follows the public URL: who starts on another port today opens the page there.
+    """
+    url = urlsplit(settings.public_url)
+    origin = f"{url.scheme}://{url.netloc}"
     async with open_context(settings) as context:
         secret = await access.ensure_admin_token(context)
-        if await _demo_site(context) is None:
+        known = await _demo_site(context)
+        if known is None:
             await sites.create_site(
                 context,
                 audit.COMMAND_LINE,
                 name="Demo",
-                origins=[settings.public_url],
+                origins=[origin],
                 contact=DEMO_CONTACT,
                 demo=True,
             )
+        elif origin not in known.origins:
+            change = sites.SiteChange(origins=[*known.origins, origin])
+            await sites.change_site(context, audit.COMMAND_LINE, known.id, change)
     show_admin_token(secret)
     print(f"Demo page    {settings.public_url}/demo/")
     print(f"API          {settings.public_url}/docs", flush=True)

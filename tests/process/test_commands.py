@@ -19,6 +19,14 @@ async def test_demo_shows_the_admin_token_once_and_makes_one_site(command_line: 
     assert (await command_line.ok("site", "list")).count("Demo") == 1
 
 
+async def test_the_demo_follows_the_public_url(command_line: CommandLine) -> None:
+    await command_line.ok("demo")
+    for _ in range(2):
+        await command_line.ok("demo", GATEWAY_PUBLIC_URL="https://push.example.com/with/a/path")
+    sites = await command_line.ok("site", "list")
+    assert sites.splitlines()[0].split()[1:] == ["Demo", "http://127.0.0.1:8080", "https://push.example.com"]
+
+
 async def test_the_master_key_is_made_for_its_owner_only(command_line: CommandLine) -> None:
     await command_line.ok("migrate")
     mode = (command_line.data_dir / "master.key").stat().st_mode
