@@ -13,8 +13,14 @@ declare -A skipped=(
     [nginx]="the transport tests over HTTP/2, and make bench"
 )
 
-missing() { # nginx lives in /usr/sbin, which is not on every user's PATH
-    [ -z "$(PATH="$PATH:/usr/sbin:/sbin" command -v "${program[$1]}")" ]
+PATH="$PATH:/usr/sbin:/sbin" # nginx and ldconfig live there, which is not on every user's PATH
+
+missing() {
+    ! command -v "${program[$1]}" >/dev/null || { [ "$1" = firefox ] && ! has_libnotify; }
+}
+
+has_libnotify() { # Firefox loads it at run time, and without it shows notifications that no session bus sees
+    [[ "$(ldconfig -p)" == *libnotify.so.4* ]]
 }
 
 wanted=("${@:-firefox chromium dbus nginx}")
@@ -36,6 +42,6 @@ fi
 
 for name in "${lacking[@]}"; do
     if missing "$name"; then
-        echo "missing: ${program[$name]} (Debian: apt-get install ${package[$name]}) - skipped: ${skipped[$name]}"
+        echo "missing: ${package[$name]} (Debian's names; apt-get install ${package[$name]}) - skipped: ${skipped[$name]}"
     fi
 done
