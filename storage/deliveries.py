@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from storage import rollups
-from storage.database import Transaction
+from storage.database import Row, Transaction
 from storage.queries import load
 from storage.rollups import RETRYING, SKIPPED, Rollup
 
@@ -120,7 +120,26 @@ async def page(
 ) -> Sequence[Delivery]:
     """Deliveries of one message by subscription id; those with one outcome when it is given."""
     wanted = None if outcome is None else outcome.value
-    rows = await tx.fetch(_SQL["page"], site_id, message_id, after_id, limit, wanted)
+    return _deliveries(await tx.fetch(_SQL["page"], site_id, message_id, after_id, limit, wanted))
+
+
+async def failed_page(
+    tx: Transaction,
+    site_id: int,
+    message_id: int,
+    after_id: int = 0,
+    limit: int = 100,
+    outcome: Outcome | None = None,
+) -> Sequence[Delivery]:
+    """Those that ended neither accepted nor skipped, by subscription id; with one outcome when it is given.
+
+    Reads the failed ones only, however many were accepted.
+    """
+    wanted = None if outcome is None else outcome.value
+    return _deliveries(await tx.fetch(_SQL["failed_page"], site_id, message_id, after_id, limit, wanted))
+
+
+def _deliveries(rows: Sequence[Row]) -> Sequence[Delivery]:
     return [
         Delivery(id, attempt, variant, None if ended is None else Outcome(ended), reason, code, at)
         for id, attempt, variant, ended, reason, code, at in rows

@@ -220,17 +220,22 @@ async def transition(
     reason: str | None,
     now: int,
 ) -> bool:
-    """Compare and set. False when the message is in none of `from_states`. Sets `ended_at` when it ends."""
+    """Compare and set. False when the message is in none of `from_states`. Sets `ended_at` when it ends.
+
+    One that comes back to `sending` after a pause queues up like one that starts.
+    """
     ended_at = now if to_state in ENDED else None
     states = [state.value for state in from_states]
     changed = bool(await tx.execute(_SQL["transition"], id, states, to_state.value, reason, ended_at))
+    if changed and to_state is MessageState.SENDING:
+        await tx.execute(_SQL["queue_turn"], id)
     if changed:
         await tx.notify_work()
     return changed
 
 
 async def finish_done(tx: Transaction, now: int, limit: int = 100) -> Sequence[int]:
-    """sending → sent for messages that are frozen and have no batch left; their ids."""
+    """sending or paused → sent for messages that are frozen and have no batch left; their ids."""
     return [row[0] for row in await tx.fetch(_SQL["finish_done"], now, limit)]
 
 

@@ -228,6 +228,22 @@ async def expire_due(tx: Transaction, now: int, limit: int = 500) -> int:
     return await tx.execute(_SQL["expire_due"], now, limit)
 
 
+async def revert_gone(tx: Transaction, provider: str, since: int, until: int, limit: int = 5_000) -> int:
+    """gone → active for those of a provider, on any site, that ended from `since` to `until`; how many.
+
+    Repeat until it is 0: the push service was out of its mind, and a million may have to come back.
+    """
+    return await tx.execute(_SQL["revert_gone"], provider, since, until, limit)
+
+
+async def forget_never_accepted(tx: Transaction, before: int, limit: int = 1_000) -> int:
+    """Removes those that ended as gone before `before` and never accepted a push; how many.
+
+    Strangers may register endpoints that never worked: nothing of them needs to be kept for old counts.
+    """
+    return await tx.execute(_SQL["forget_never_accepted"], before, limit)
+
+
 async def by_endpoint(tx: Transaction, site_id: int, endpoint: str) -> Subscription | None:
     """In any state but erased: an erased one has no endpoint left."""
     found = await _by_endpoints(tx, site_id, [endpoint])

@@ -107,12 +107,14 @@ set state = $3, state_reason = $4, ended_at = $5,
 where id = $1 and state in texts($2);
 
 -- name: finish_done
--- A sending message costs one look into the batches' index.
+-- A message costs one look into the batches' index. A paused one has nothing left, too, once its last answers are in
+-- or its time is over.
 update messages set state = 'sent', state_reason = null, ended_at = $1
-where state = 'sending' and id in (
-    select m.id from messages m
-    where m.state = 'sending' and m.frozen_at is not null
-        and not exists (select 1 from batches b where b.message_id = m.id)
+where state in ('sending', 'paused') and id in (
+    select id from (
+        select id from messages where state = 'sending' and frozen_at is not null
+        union all select id from messages where state = 'paused' and frozen_at is not null) m
+    where not exists (select 1 from batches b where b.message_id = m.id)
     limit $2)
 returning id;
 

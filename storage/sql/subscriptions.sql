@@ -181,3 +181,15 @@ where ctid = any (array(
 update subscriptions set state = 'expired', ended_at = $1
 where (site_id, id) in (
     select site_id, id from subscriptions where expires_at is not null and expires_at <= $1 and state = 'active' limit $2);
+
+-- name: revert_gone
+update subscriptions set state = 'active', ended_at = null
+where (site_id, id) in (
+    select site_id, id from subscriptions
+    where state = 'gone' and provider = $1 and ended_at >= $2 and ended_at <= $3 limit $4);
+
+-- name: forget_never_accepted
+delete from subscriptions
+where (site_id, id) in (
+    select site_id, id from subscriptions
+    where state = 'gone' and accepted_at is null and ended_at < $1 limit $2);

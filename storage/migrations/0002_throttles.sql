@@ -1,0 +1,24 @@
+-- What is not sent for now: holds, breakers and rates of a site, a provider, or a site on a provider.
+-- site_id 0: every site; provider '': every provider.
+create table throttles (
+    site_id bigint not null,
+    provider text not null,
+    not_before bigint not null default 0,
+    reason text,
+    since bigint,
+    failures smallint not null default 0,
+    rate bigint,
+    next_at bigint not null default 0,
+    primary key (site_id, provider)
+) {without_rowid};
+create index throttles_by_time on throttles (not_before);
+
+create index messages_paused on messages (id) where state = 'paused';
+
+-- What mass-404 guards and the housekeeper look for among subscriptions that have ended.
+create index subscriptions_gone on subscriptions (provider, ended_at) where state = 'gone';
+create index subscriptions_never_accepted on subscriptions (ended_at) where state = 'gone' and accepted_at is null;
+
+-- A failure list must not read a million accepted deliveries to find ten that failed.
+create index deliveries_failed on deliveries (site_id, message_id, subscription_id)
+    where outcome <> 'accepted' and outcome <> 'skipped';

@@ -1,0 +1,42 @@
+-- name: hold
+-- The later time wins, and with it its reason; `since` is when the hold that is in force began.
+insert into throttles (site_id, provider, not_before, reason, since) values ($1, $2, $3, $4, $5)
+on conflict (site_id, provider) do update
+set reason = case when excluded.not_before > throttles.not_before then excluded.reason else throttles.reason end,
+    since = case when throttles.not_before > excluded.since then throttles.since else excluded.since end,
+    not_before = case when excluded.not_before > throttles.not_before
+        then excluded.not_before else throttles.not_before end;
+
+-- name: trip
+-- Compare and set by the failures that the caller knew: of several senders that see the same outage one doubles.
+insert into throttles (site_id, provider, not_before, reason, since, failures) values (0, $1, $2, $3, $4, $5 + 1)
+on conflict (site_id, provider) do update
+set not_before = excluded.not_before, reason = excluded.reason, since = excluded.since, failures = excluded.failures
+where throttles.failures = $5 and throttles.not_before < excluded.not_before;
+
+-- name: recover
+update throttles set failures = 0 where site_id = 0 and provider = $1 and failures > 0;
+
+-- name: release
+update throttles set not_before = 0, reason = null, since = null, failures = 0 where site_id = $1 and provider = $2;
+
+-- name: set_rate
+insert into throttles (site_id, provider, rate) values ($1, $2, $3)
+on conflict (site_id, provider) do update set rate = excluded.rate, next_at = 0;
+
+-- name: all
+select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles
+order by site_id, provider limit $1;
+
+-- name: of_site
+select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles
+where site_id = $1 order by provider;
+
+-- name: held
+select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles
+where not_before > $1 order by not_before limit $2;
+
+-- name: forget
+delete from throttles
+where (site_id, provider) in (
+    select site_id, provider from throttles where not_before < $1 and rate is null limit $2);

@@ -1,0 +1,87 @@
+"""What is not sent for now, and how fast the rest may be: one row for a site, a provider, or one on the other.
+
+A row holds back what the push service asked us to (Retry-After, a broken push service, a suspicious one) until
+`not_before`, and everything else paces by `rate`. The claim passes over what is held; senders give back what
+they have. `site_id` EVERY_SITE and `provider` EVERY_PROVIDER stand for all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storage.database import Transaction
+from storage.queries import load
+
+_SQL = load("throttles")
+
+EVERY_SITE = 0
+EVERY_PROVIDER = ""
+FOR_GOOD = 2**53  # until somebody releases it; every JSON reader can hold it
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    site_id: int
+    provider: str
+    not_before: int  # nothing is claimed or POSTed earlier; 0: not held
+    reason: str | None  # of the hold, for people: "retry_after", "breaker", "mass_gone", …
+    since: int | None  # when the hold began
+    failures: int  # how often in a row the breaker opened
+    rate: int | None  # messages a second; None: as fast as it goes
+    next_at: int  # when the rate allows the next claim
+
+
+async def hold(tx: Transaction, site_id: int, provider: str, until: int, reason: str, now: int) -> None:
+    """Nothing of it before `until`; a hold that lasts longer stays as it is, with its reason."""
+    await tx.execute(_SQL["hold"], site_id, provider, until, reason, now)
+    await tx.notify_work()
+
+
+async def trip(
+    tx: Transaction, provider: str, until: int, reason: str, since: int, failures_before: int
+) -> bool:
+    """A breaker opens: hold the provider and count one failure more than the caller knew of.
+
+    False when another sender did already: it saw the same outage, which must not count twice.
+    """
+    tripped = bool(await tx.execute(_SQL["trip"], provider, until, reason, since, failures_before))
+    if tripped:
+        await tx.notify_work()
+    return tripped
+
+
+async def recover(tx: Transaction, provider: str) -> None:
+    """It answers again: the next time its breaker opens is the first."""
+    await tx.execute(_SQL["recover"], provider)
+
+
+async def release(tx: Transaction, site_id: int, provider: str) -> bool:
+    """End a hold at once, whatever its reason; a rate stays. False when there is no such row."""
+    released = bool(await tx.execute(_SQL["release"], site_id, provider))
+    await tx.notify_work()
+    return released
+
+
+async def set_rate(tx: Transaction, site_id: int, provider: str, rate: int | None) -> None:
+    """At most `rate` messages a second from now on, over all senders; None: no limit."""
+    await tx.execute(_SQL["set_rate"], site_id, provider, rate)
+    await tx.notify_work()
+
+
+async def all(tx: Transaction, limit: int = 10_000) -> Sequence[Throttle]:  # noqa: A001 - throttles.all
+    """By site and provider; also those that are not held (any more)."""
+    return [Throttle(*row) for row in await tx.fetch(_SQL["all"], limit)]
+
+
+async def of_site(tx: Transaction, site_id: int) -> Sequence[Throttle]:
+    """Of one site, or with EVERY_SITE of the providers themselves."""
+    return [Throttle(*row) for row in await tx.fetch(_SQL["of_site"], site_id)]
+
+
+async def held(tx: Transaction, now: int, limit: int = 10_000) -> Sequence[Throttle]:
+    """Those that are held at `now`, the soonest to end first."""
+    return [Throttle(*row) for row in await tx.fetch(_SQL["held"], now, limit)]
+
+
+async def forget(tx: Transaction, before: int, limit: int = 1_000) -> int:
+    """Removes rows that say nothing any more: held until `before` at most, without a rate; how many."""
+    return await tx.execute(_SQL["forget"], before, limit)

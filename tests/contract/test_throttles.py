@@ -1,0 +1,85 @@
+import pytest
+
+from storage import throttles
+from storage.database import Database
+from storage.throttles import EVERY_PROVIDER, EVERY_SITE, FOR_GOOD, Throttle
+from tests.contract.rows import NOW, SITE
+
+
+async def hold(database: Database, until: int, reason: str = "retry_after", now: int = NOW) -> None:
+    await database.write(lambda tx: throttles.hold(tx, SITE, "fcm", until, reason, now))
+
+
+async def only(database: Database) -> Throttle:
+    (found,) = await database.read(throttles.all)
+    return found
+
+
+async def test_a_hold_says_what_is_held_until_when_and_why(database: Database) -> None:
+    await hold(database, NOW + 60)
+    assert await only(database) == Throttle(SITE, "fcm", NOW + 60, "retry_after", NOW, 0, None, 0)
+
+
+async def test_of_two_holds_the_later_wins_with_its_reason(database: Database) -> None:
+    await hold(database, NOW + 60, "breaker")
+    await hold(database, NOW + 50, "retry_after", NOW + 10)
+    assert (await only(database)).reason == "breaker"
+    await hold(database, NOW + 90, "retry_after", NOW + 20)
+    found = await only(database)
+    assert (found.not_before, found.reason, found.since) == (NOW + 90, "retry_after", NOW)
+
+
+async def test_a_hold_after_another_has_ended_begins_anew(database: Database) -> None:
+    await hold(database, NOW + 60)
+    await hold(database, NOW + 200, now=NOW + 100)
+    assert (await only(database)).since == NOW + 100
+
+
+async def test_held_lists_what_is_held_now_by_its_end(database: Database) -> None:
+    async def fill(tx: throttles.Transaction) -> None:
+        await throttles.hold(tx, EVERY_SITE, "apple", FOR_GOOD, "mass_gone", NOW)
+        await throttles.hold(tx, SITE, EVERY_PROVIDER, NOW + 5, "retry_after", NOW)
+        await throttles.hold(tx, SITE, "fcm", NOW, "retry_after", NOW)
+        await throttles.set_rate(tx, SITE, "wns", 9)
+
+    await database.write(fill)
+    found = await database.read(lambda tx: throttles.held(tx, NOW))
+    assert [(each.site_id, each.provider) for each in found] == [
+        (SITE, EVERY_PROVIDER),
+        (EVERY_SITE, "apple"),
+    ]
+
+
+async def test_a_released_hold_keeps_its_rate(database: Database) -> None:
+    await database.write(lambda tx: throttles.set_rate(tx, SITE, "fcm", 50))
+    await hold(database, NOW + 60)
+    assert await database.write(lambda tx: throttles.release(tx, SITE, "fcm")) is True
+    assert await only(database) == Throttle(SITE, "fcm", 0, None, None, 0, 50, 0)
+    assert await database.write(lambda tx: throttles.release(tx, SITE, "wns")) is False
+
+
+async def test_a_breaker_that_two_senders_open_counts_once(database: Database) -> None:
+    async def trip(until: int, failures: int) -> bool:
+        return await database.write(lambda tx: throttles.trip(tx, "fcm", until, "breaker", NOW, failures))
+
+    assert await trip(NOW + 5, 0) is True
+    assert await trip(NOW + 6, 0) is False
+    assert ((await only(database)).not_before, (await only(database)).failures) == (NOW + 5, 1)
+    assert await trip(NOW + 15, 1) is True
+    assert (await only(database)).failures == 2
+    await database.write(lambda tx: throttles.recover(tx, "fcm"))
+    assert (await only(database)).failures == 0
+
+
+async def test_a_breaker_does_not_shorten_a_longer_hold(database: Database) -> None:
+    await database.write(lambda tx: throttles.hold(tx, EVERY_SITE, "fcm", FOR_GOOD, "mass_gone", NOW))
+    assert not await database.write(lambda tx: throttles.trip(tx, "fcm", NOW + 5, "breaker", NOW, 0))
+    assert (await only(database)).reason == "mass_gone"
+
+
+@pytest.mark.parametrize("rate", [None, 7])
+async def test_rows_that_say_nothing_any_more_are_forgotten(database: Database, rate: int | None) -> None:
+    await hold(database, NOW)
+    await database.write(lambda tx: throttles.set_rate(tx, SITE, "fcm", rate))
+    assert await database.write(lambda tx: throttles.forget(tx, NOW)) == 0
+    assert await database.write(lambda tx: throttles.forget(tx, NOW + 1)) == (rate is None)
