@@ -1,8 +1,8 @@
-"""What is not sent for now, and how fast the rest may be: one row for a site, a provider, or one on the other.
+"""What is not sent for now, and how fast the rest may be: a row for a site, a provider, or one on the other.
 
-A row holds back what the push service asked us to (Retry-After, a broken push service, a suspicious one) until
-`not_before`, and everything else paces by `rate`. The claim passes over what is held; senders give back what
-they have. `site_id` EVERY_SITE and `provider` EVERY_PROVIDER stand for all of them.
+A row holds everything of it until `not_before` (Retry-After, a push service that is broken or behaves
+suspiciously); `rate` paces what is not held. The claim passes over what is held, senders give back what they
+have of it. `site_id` EVERY_SITE and `provider` EVERY_PROVIDER stand for all of them.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ async def set_rate(tx: Transaction, site_id: int, provider: str, rate: int | Non
     await tx.notify_work()
 
 
-async def all(tx: Transaction, limit: int = 10_000) -> Sequence[Throttle]:  # noqa: A001 - throttles.all
+async def all(tx: Transaction, limit: int = 10_000) -> Sequence[Throttle]:
     """By site and provider; also those that are not held (any more)."""
     return [Throttle(*row) for row in await tx.fetch(_SQL["all"], limit)]
 
