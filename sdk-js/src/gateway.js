@@ -66,7 +66,7 @@ export function call(url, method, body, token) {
 }
 
 /** Whether trying again later can help: anything but the gateway's own no. @param {Failure} error */
-export const passing = ({ status }) => !status || status > 499 || status == 429;
+export const passing = ({ status }) => !status || status > 499 || status == 408 || status == 429;
 
 /** @param {ArrayBuffer | null | undefined} bytes @returns {string} base64url without padding */
 export const base64url = (bytes) =>

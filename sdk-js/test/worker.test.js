@@ -137,7 +137,7 @@ test("a worker that is ended before its report loses nothing: the next event tak
 });
 
 test("events that could not be delivered are kept for the next page view", async () => {
-  for (const refusal of ["offline", [429, {}], [503, {}]]) {
+  for (const refusal of ["offline", [408, {}], [429, {}], [503, {}]]) {
     browser = new Browser();
     browser.answers[EVENTS] = refusal;
     await deliver(browser.worker(), payload());
