@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,11 @@ class Certificate:
 
     chain: Path
     key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain, self.key)
+        return context
 
 
 @dataclass(frozen=True, slots=True)
