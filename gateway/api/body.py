@@ -59,6 +59,8 @@ async def body_pieces(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
 
 
 def check_content_type(request: web.Request, route: Route) -> None:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     if request.content_type not in route.takes:
         raise UnsupportedMediaType(
             f"This route takes {' or '.join(route.takes)}, not {request.content_type}."

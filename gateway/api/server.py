@@ -46,6 +46,15 @@ def build_application(context: Context) -> web.Application:
     return app
 
 
+def make_runner(app: web.Application, *, shutdown_timeout: float) -> web.AppRunner:
+    """What answers connections that an accept loop hands over.
+
+    Nothing is decompressed: aiohttp does that as bytes come in, before any route could refuse them, and a
+    stranger's 200 kB of gzip cost half a second.
+    """
+    return web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_timeout, auto_decompress=False)
+
+
 def add_routes(app: web.Application, routes: Sequence[Route]) -> None:
     """All routes of one path share a resource; OPTIONS is answered for each."""
     by_path = sorted(routes, key=_path)

@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.access import ensure_admin_token
-from gateway.api.server import build_application
+from gateway.api.server import build_application, make_runner
 from gateway.api.strangers import leave_out_of_the_log
 from gateway.app import make_transport, open_context
 from gateway.commands.readiness import all_run, goes_on, somebody_sends
@@ -82,7 +82,7 @@ async def _answer(settings: Settings, args: Namespace, senders: int) -> None:
         )
         leave_out_of_the_log()
         app = build_application(replace(context, readiness=checks))
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=ANSWER_WITHIN)
+        runner = make_runner(app, shutdown_timeout=ANSWER_WITHIN)
         await runner.setup()
         try:
             if runner.server is None:

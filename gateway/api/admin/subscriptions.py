@@ -138,7 +138,8 @@ async def export_all(call: Call[None, None]) -> web.StreamResponse:
                 await response.write(page)
     except Exception as exc:
         # The head is out. Only a broken connection can still tell the reader that this is not all.
-        log.error("export.broken", site_id=call.site_id, cause=exc)
+        if not isinstance(exc, ConnectionError | TimeoutError):  # those are the reader's own
+            log.error("export.broken", site_id=call.site_id, cause=exc)
         if call.request.transport is not None:
             call.request.transport.abort()
     return response
