@@ -52,6 +52,7 @@ async def body_pieces(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
             if not piece:
                 return
             yield piece
+            await asyncio.sleep(0)  # a fast sender would otherwise leave nobody else a turn
     except TimeoutError as exc:
         raise RequestTimeout(f"Nothing came for {NEXT_PIECE_WITHIN:g} seconds.") from exc
     except (HttpProcessingError, web.RequestPayloadError) as exc:

@@ -50,3 +50,30 @@ async def test_an_import_that_stops_coming_keeps_what_it_stored_and_ends(
     path = f"/v1/sites/{site}/subscriptions/import"
     answer = await send_slowly(api, path, "application/x-ndjson", *[b"nonsense\n"] * 8)
     assert answer == (408, "request_timeout")
+
+
+class Fast:
+    """A sender who is always ahead of its reader."""
+
+    def __init__(self, pieces: int) -> None:
+        self.left = pieces
+
+    async def readany(self) -> bytes:
+        self.left -= 1
+        return b"x" if self.left >= 0 else b""
+
+
+async def test_a_fast_sender_leaves_others_their_turns() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    pieces = [piece async for piece in body.body_pieces(Fast(10))]  # type: ignore[arg-type]
+    task.cancel()
+    assert len(pieces) == 10
+    assert turns >= 10
