@@ -245,7 +245,7 @@ async def expired_scheduled(tx: Transaction, now: int, limit: int = 100) -> Sequ
 
 
 async def sending_past_expiry(tx: Transaction, now: int, limit: int = 100) -> Sequence[int]:
-    """Ids of sending or paused messages whose `expires_at` has passed."""
+    """Ids of messages that have started, are sending or paused, and whose `expires_at` has passed."""
     return [row[0] for row in await tx.fetch(_SQL["sending_past_expiry"], now, limit)]
 
 

@@ -83,10 +83,12 @@ set turn = (select t.turn from turns t where t.lane = messages.lane)
 where id = $1;
 
 -- name: freezing
+-- One that was paused before its start has no ceiling yet, and nobody in it.
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
     freeze_ceiling, turn, next_at
-from messages where frozen_at is null and state in ('sending', 'paused') order by id limit $1;
+from messages where frozen_at is null and state in ('sending', 'paused') and started_at is not null
+order by id limit $1;
 
 -- name: freeze_advance
 update messages set freeze_cursor = $3, judged = judged + $4
@@ -126,6 +128,7 @@ order by expires_at limit $2;
 -- name: sending_past_expiry
 select id from messages
 where expires_at <= $1 and state in ('scheduled', 'sending', 'paused') and state in ('sending', 'paused')
+    and started_at is not null
 order by expires_at limit $2;
 
 -- name: progress_of

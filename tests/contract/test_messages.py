@@ -128,6 +128,13 @@ async def test_a_message_starts_once(database: Database) -> None:
     assert [each.id for each in freezing] == [MESSAGE]
 
 
+async def test_a_message_paused_before_its_start_is_neither_frozen_nor_ended(database: Database) -> None:
+    await add(database, message(state=MessageState.PAUSED, expires_at=NOW))
+    assert await database.read(lambda tx: messages.freezing(tx)) == []
+    assert await database.read(lambda tx: messages.sending_past_expiry(tx, NOW)) == []
+    assert await database.write(lambda tx: messages.finish_done(tx, NOW)) == []
+
+
 async def test_a_freeze_advances_by_compare_and_set(database: Database) -> None:
     await add_sending(database)
 
