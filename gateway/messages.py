@@ -1,4 +1,4 @@
-"""Messages as admins make, read, change and cancel them; sending is the scheduler's and the senders' part."""
+"""Messages as admins make, read, change, pause and cancel them; sending is the scheduler's and senders' part."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +17,8 @@ from storage.messages import Message, MessageState, Progress, Results
 
 CHANGEABLE = frozenset({MessageState.DRAFT, MessageState.SCHEDULED})
 CANCELLABLE = CHANGEABLE | {MessageState.SENDING, MessageState.PAUSED}
+PAUSABLE = frozenset({MessageState.SCHEDULED, MessageState.SENDING})
+PAUSED_BY_ADMIN = "paused by an admin"
 
 _TRIES = 3  # of a change that somebody else's change came between
 
@@ -143,6 +145,47 @@ async def change_message(
         if await context.database.write(body):
             return MessageWithProgress(after)
     raise Conflict("The message is being changed by others at the same time.")
+
+
+async def pause_message(context: Context, actor: str, site_id: int, message_id: int) -> MessageWithProgress:
+    """Send to nobody until it is resumed. WrongState unless it is scheduled or sending.
+
+    Pausing what is paused is no error and changes nothing: a repeated click meant just this.
+    """
+    note = audit.entry(context, actor, "message.paused", encode_id(Kind.MESSAGE, message_id), site_id)
+
+    async def body(tx: Transaction) -> MessageWithProgress:
+        await locks.hold(tx, message_id)
+        await sites.get(tx, site_id)
+        message = await messages.get(tx, site_id, message_id)
+        paused = MessageState.PAUSED
+        if await messages.transition(tx, message_id, PAUSABLE, paused, PAUSED_BY_ADMIN, note.at):
+            await stored_audit.add(tx, note)
+        elif message.state is not paused:
+            raise _wrong_state(message, "paused")
+        return await _with_progress(tx, await messages.get(tx, site_id, message_id))
+
+    return await context.database.write(body)
+
+
+async def resume_message(context: Context, actor: str, site_id: int, message_id: int) -> MessageWithProgress:
+    """Go on where it was paused: nobody twice, nobody left out. WrongState unless it is paused.
+
+    One that had not started is scheduled again, for the same time.
+    """
+    note = audit.entry(context, actor, "message.resumed", encode_id(Kind.MESSAGE, message_id), site_id)
+
+    async def body(tx: Transaction) -> MessageWithProgress:
+        await locks.hold(tx, message_id)  # or it could start between the look and the change
+        await sites.get(tx, site_id)
+        message = await messages.get(tx, site_id, message_id)
+        state = MessageState.SCHEDULED if message.started_at is None else MessageState.SENDING
+        if not await messages.transition(tx, message_id, {MessageState.PAUSED}, state, None, note.at):
+            raise _wrong_state(message, "resumed")
+        await stored_audit.add(tx, note)
+        return await _with_progress(tx, await messages.get(tx, site_id, message_id))
+
+    return await context.database.write(body)
 
 
 async def cancel_message(context: Context, actor: str, site_id: int, message_id: int) -> MessageWithProgress:

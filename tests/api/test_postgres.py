@@ -25,6 +25,10 @@ from tests.api.test_messages import (  # noqa: F401
     test_messages_are_listed_newest_first_without_their_audiences,
     test_two_changes_at_once_both_count,
 )
+from tests.api.test_pausing import (  # noqa: F401
+    test_a_message_paused_before_its_start_is_scheduled_again,
+    test_of_many_who_resume_at_once_one_does,
+)
 from tests.api.test_sites import (  # noqa: F401
     test_a_change_touches_only_what_it_names,
     test_a_deleted_site_is_gone_with_its_tokens,

@@ -89,4 +89,45 @@ async def cancel_message(call: Call[None, None]) -> Message:
     return show_message(cancelled, call.context.clock.now())
 
 
-ROUTES = (create_message, list_messages, get_message, change_message, cancel_message)
+@route(
+    "POST",
+    "/v1/sites/{site}/messages/{message}/pause",
+    "Pause a message",
+    scope=Scope.SEND,
+    errors=(WrongState,),
+)
+async def pause_message(call: Call[None, None]) -> Message:
+    """Nothing more of it is sent within a second. Pausing one that is paused changes nothing.
+
+    `expires_at` goes on counting, and so does the TTL of those who are tried again.
+    """
+    paused = await messages.pause_message(
+        call.context, audit.actor(call.token), call.site_id, call.id_of(Kind.MESSAGE)
+    )
+    return show_message(paused, call.context.clock.now())
+
+
+@route(
+    "POST",
+    "/v1/sites/{site}/messages/{message}/resume",
+    "Go on with a paused message",
+    scope=Scope.SEND,
+    errors=(WrongState,),
+)
+async def resume_message(call: Call[None, None]) -> Message:
+    """Nobody gets it twice, nobody is left out. One that had not started is scheduled again."""
+    resumed = await messages.resume_message(
+        call.context, audit.actor(call.token), call.site_id, call.id_of(Kind.MESSAGE)
+    )
+    return show_message(resumed, call.context.clock.now())
+
+
+ROUTES = (
+    create_message,
+    list_messages,
+    get_message,
+    change_message,
+    cancel_message,
+    pause_message,
+    resume_message,
+)
