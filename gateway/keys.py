@@ -1,4 +1,4 @@
-"""Application server keys of sites: made or imported, sealed under the master key, retired."""
+"""Application server keys of sites: made or imported, sealed under the master key, resumed, retired."""
 
 from collections.abc import Sequence
 
@@ -82,6 +82,24 @@ async def add_key(
     except AlreadyStored as exc:
         raise Conflict("The site has this key already.") from exc
     return key
+
+
+async def resume_key(context: Context, actor: str, site_id: int, key_id: int) -> ApplicationServerKey:
+    """Send again with a key that was paused because push services refused it, once that is put right.
+
+    WrongState unless it is paused; NotFound.
+    """
+    note = audit.entry(context, actor, "key.resumed", encode_id(Kind.KEY, key_id), site_id)
+
+    async def body(tx: Transaction) -> ApplicationServerKey:
+        await sites.get(tx, site_id)
+        key = await keys.get(tx, site_id, key_id)
+        if not await keys.set_state(tx, key_id, KeyState.PAUSED, KeyState.ACTIVE, None):
+            raise WrongState(f"A key that is {key.state} cannot be resumed.")
+        await stored_audit.add(tx, note)
+        return await keys.get(tx, site_id, key_id)
+
+    return await context.database.write(body)
 
 
 async def retire_key(context: Context, actor: str, site_id: int, key_id: int) -> None:

@@ -13,6 +13,7 @@ from gateway.webpush import ApplicationServerKey as KeyPair
 from storage import keys
 from storage.database import Transaction
 from storage.ids import Kind, decode_id
+from storage.keys import KeyState
 from tests.api.conftest import Api
 
 
@@ -123,3 +124,43 @@ async def test_private_keys_are_sealed_for_their_site_under_the_master_key(
     assert open_key(context.master_key, stored) == pair
     with pytest.raises(SealedValueUnreadable):
         open_key(MasterKey(bytes(32)), stored)
+
+
+async def paused_key(api: Api, site: str, context: Context) -> str:
+    key = (await api.post(f"/v1/sites/{site}/keys"))["id"]
+
+    async def body(tx: Transaction) -> None:
+        id = decode_id(Kind.KEY, key)
+        assert await keys.set_state(tx, id, KeyState.ACTIVE, KeyState.PAUSED, "20 of 30 answers were 403")
+
+    await context.database.write(body)
+    return str(key)
+
+
+async def test_a_paused_key_says_why_and_is_resumed(api: Api, site: str, context: Context) -> None:
+    key = await paused_key(api, site, context)
+    path = f"/v1/sites/{site}/keys"
+    shown = (await api.get(path))["items"][0]
+    assert (shown["state"], shown["state_reason"]) == ("paused", "20 of 30 answers were 403")
+    assert (await api.get(f"/v1/sites/{site}"))["application_server_key"] != shown["application_server_key"]
+    resumed = await api.post(f"{path}/{key}/resume", status=200)
+    assert resumed == {**shown, "state": "active", "state_reason": None}
+    assert (await api.get(f"/v1/sites/{site}"))["application_server_key"] == shown["application_server_key"]
+    latest = (await api.get("/v1/audit"))["items"][0]
+    assert (latest["action"], latest["target"]) == ("key.resumed", key)
+
+
+async def test_only_a_paused_key_is_resumed(api: Api, site: str, context: Context) -> None:
+    key = await paused_key(api, site, context)
+    path = f"/v1/sites/{site}/keys/{key}"
+    await api.post(f"{path}/resume", status=200)
+    assert (await api.post(f"{path}/resume", status=409))["code"] == "wrong_state"
+    await api.delete(path)
+    assert "retired" in (await api.post(f"{path}/resume", status=409))["detail"]
+
+
+async def test_another_sites_key_is_not_resumed(api: Api, site: str, context: Context) -> None:
+    key = await paused_key(api, await api.new_site(), context)
+    await api.post(f"/v1/sites/{site}/keys/{key}/resume", status=404)
+    sender = api.with_token(await api.new_token(site, "send", "read"))
+    await sender.post(f"/v1/sites/{site}/keys/{await paused_key(api, site, context)}/resume", status=403)

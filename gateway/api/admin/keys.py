@@ -27,7 +27,7 @@ class Key(Struct, frozen=True):
     id: str
     application_server_key: Annotated[str, Meta(description="The public key, base64url, 87 characters.")]
     state: KeyState
-    state_reason: str | None
+    state_reason: Annotated[str | None, Meta(description="Why it is paused: what push services answered.")]
     created_at: Moment
 
 
@@ -53,6 +53,19 @@ async def add_key(call: Call[NewKey, None]) -> Key:
 
 
 @route(
+    "POST",
+    "/v1/sites/{site}/keys/{key}/resume",
+    "Send with a paused application server key again",
+    scope=Scope.MANAGE,
+    errors=(WrongState,),
+)
+async def resume_key(call: Call[None, None]) -> Key:
+    """A key is paused when push services refuse what it signs. What waits for it is sent within a minute."""
+    actor = audit.actor(call.token)
+    return _show(await keys.resume_key(call.context, actor, call.site_id, call.id_of(Kind.KEY)))
+
+
+@route(
     "DELETE",
     "/v1/sites/{site}/keys/{key}",
     "Retire an application server key",
@@ -74,4 +87,4 @@ def _show(key: ApplicationServerKey) -> Key:
     )
 
 
-ROUTES = (list_keys, add_key, retire_key)
+ROUTES = (list_keys, add_key, resume_key, retire_key)
