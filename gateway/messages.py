@@ -1,4 +1,4 @@
-"""Messages as admins make, change, pause and cancel them; sending is the scheduler's and the senders' part."""
+"""Messages as admins make, change, pause and cancel them; sending is the scheduler's and senders' part."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
