@@ -28,6 +28,7 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     subscriptions: tuple[int, ...] | UnsetType = UNSET
     external_ids: tuple[str, ...] | UnsetType = UNSET
     recipients: tuple[Recipient, ...] | UnsetType = UNSET
+    failures_of: int | UnsetType = UNSET  # a message of the same site: those whom it did not reach
 
     def __post_init__(self) -> None:
         if sum(getattr(self, name) is not UNSET for name in self.__struct_fields__) != 1:

@@ -15,6 +15,8 @@ _SQL = load("throttles")
 
 EVERY_SITE = 0
 EVERY_PROVIDER = ""
+MASS_GONE = "mass_gone"  # reasons that senders act upon
+CONFIRMED = "mass_gone_confirmed"
 FOR_GOOD = 2**53  # until somebody releases it; every JSON reader can hold it
 
 
@@ -25,33 +27,32 @@ class Throttle:
     not_before: int  # nothing is claimed or POSTed earlier; 0: not held
     reason: str | None  # of the hold, for people: "retry_after", "breaker", "mass_gone", …
     since: int | None  # when the hold began
-    failures: int  # how often in a row the breaker opened
+    failures: int  # how often in a row it was held because it failed
     rate: int | None  # messages a second; None: as fast as it goes
     next_at: int  # when the rate allows the next claim
 
 
-async def hold(tx: Transaction, site_id: int, provider: str, until: int, reason: str, now: int) -> None:
-    """Nothing of it before `until`; a hold that lasts longer stays as it is, with its reason."""
-    await tx.execute(_SQL["hold"], site_id, provider, until, reason, now)
+async def hold(
+    tx: Transaction, site_id: int, provider: str, until: int, reason: str, now: int, failures: int = 0
+) -> None:
+    """Nothing of it before `until`; a hold that lasts longer stays as it is, with its reason.
+
+    `failures`: how many in a row this one makes. Of several senders that see one outage all say the same.
+    """
+    await tx.execute(_SQL["hold"], site_id, provider, until, reason, now, failures)
     await tx.notify_work()
 
 
-async def trip(
-    tx: Transaction, provider: str, until: int, reason: str, since: int, failures_before: int
-) -> bool:
-    """A breaker opens: hold the provider and count one failure more than the caller knew of.
-
-    False when another sender did already: it saw the same outage, which must not count twice.
-    """
-    tripped = bool(await tx.execute(_SQL["trip"], provider, until, reason, since, failures_before))
-    if tripped:
-        await tx.notify_work()
-    return tripped
+async def recover(tx: Transaction, site_id: int, provider: str) -> None:
+    """It answers again: its next failure is the first."""
+    await tx.execute(_SQL["recover"], site_id, provider)
 
 
-async def recover(tx: Transaction, provider: str) -> None:
-    """It answers again: the next time its breaker opens is the first."""
-    await tx.execute(_SQL["recover"], provider)
+async def confirm(tx: Transaction, provider: str, now: int) -> None:
+    """An admin says that those who are gone at this provider really are: release it, and do not hold it for
+    the same reason before a day has passed."""
+    await tx.execute(_SQL["confirm"], provider, CONFIRMED, now)
+    await tx.notify_work()
 
 
 async def release(tx: Transaction, site_id: int, provider: str) -> bool:
@@ -80,6 +81,12 @@ async def of_site(tx: Transaction, site_id: int) -> Sequence[Throttle]:
 async def held(tx: Transaction, now: int, limit: int = 10_000) -> Sequence[Throttle]:
     """Those that are held at `now`, the soonest to end first."""
     return [Throttle(*row) for row in await tx.fetch(_SQL["held"], now, limit)]
+
+
+async def in_force(tx: Transaction, now: int, limit: int = 10_000) -> Sequence[Throttle]:
+    """For senders: every row of a provider itself, and the sites that are held at `now`."""
+    rows = [*await tx.fetch(_SQL["of_providers"]), *await tx.fetch(_SQL["held_sites"], now, limit)]
+    return [Throttle(*row) for row in rows]
 
 
 async def forget(tx: Transaction, before: int, limit: int = 1_000) -> int:

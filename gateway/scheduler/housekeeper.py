@@ -2,12 +2,15 @@
 
 from gateway.context import Context
 from gateway.logs import Log
-from storage import messages, sites, subscriptions
+from storage import messages, sites, subscriptions, throttles
 from storage.database import Body
 
 log = Log(__name__)
 
 IDEMPOTENCY_KEPT = 24 * 3_600_000  # milliseconds
+# Gone and never accepted: kept as long as an admin has to find out that a push service was wrong.
+NEVER_ACCEPTED_KEPT = 24 * 3_600_000
+THROTTLES_KEPT = 24 * 3_600_000
 ROWS = 1_000  # in one transaction
 
 
@@ -23,6 +26,12 @@ class Housekeeper:
             "subscriptions_expired": await self._all(lambda tx: subscriptions.expire_due(tx, now, ROWS)),
             "idempotency_keys_forgotten": await self._all(
                 lambda tx: messages.forget_idempotent(tx, now - IDEMPOTENCY_KEPT, ROWS)
+            ),
+            "never_accepted_removed": await self._all(
+                lambda tx: subscriptions.forget_never_accepted(tx, now - NEVER_ACCEPTED_KEPT, ROWS)
+            ),
+            "throttles_forgotten": await self._all(
+                lambda tx: throttles.forget(tx, now - THROTTLES_KEPT, ROWS)
             ),
             "rows_of_deleted_sites_purged": await self._all(lambda tx: sites.purge_step(tx, ROWS)),
         }

@@ -50,7 +50,7 @@ class Starter:
         # Never below an id that this very process has handed out: its clock may have been set back since.
         ceiling = max(id_ceiling(now), self._ids.next())
         audience = read_audience(message.audience_spec)
-        if audience.all is not UNSET:
+        if audience.all is not UNSET or audience.failures_of is not UNSET:
             if await self._database.write(lambda tx: messages.start(tx, message.id, now, ceiling)):
                 self._metrics.messages_started.inc()
             return

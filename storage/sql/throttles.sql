@@ -1,21 +1,19 @@
 -- name: hold
 -- The later time wins, and with it its reason; `since` is when the hold that is in force began.
-insert into throttles (site_id, provider, not_before, reason, since) values ($1, $2, $3, $4, $5)
+insert into throttles (site_id, provider, not_before, reason, since, failures) values ($1, $2, $3, $4, $5, $6)
 on conflict (site_id, provider) do update
 set reason = case when excluded.not_before > throttles.not_before then excluded.reason else throttles.reason end,
     since = case when throttles.not_before > excluded.since then throttles.since else excluded.since end,
+    failures = case when excluded.failures > throttles.failures then excluded.failures else throttles.failures end,
     not_before = case when excluded.not_before > throttles.not_before
         then excluded.not_before else throttles.not_before end;
 
--- name: trip
--- Compare and set by the failures that the caller knew: of several senders that see the same outage one doubles.
-insert into throttles (site_id, provider, not_before, reason, since, failures) values (0, $1, $2, $3, $4, $5 + 1)
-on conflict (site_id, provider) do update
-set not_before = excluded.not_before, reason = excluded.reason, since = excluded.since, failures = excluded.failures
-where throttles.failures = $5 and throttles.not_before < excluded.not_before;
-
 -- name: recover
-update throttles set failures = 0 where site_id = 0 and provider = $1 and failures > 0;
+update throttles set failures = 0 where site_id = $1 and provider = $2 and failures > 0;
+
+-- name: confirm
+insert into throttles (site_id, provider, reason, since) values (0, $1, $2, $3)
+on conflict (site_id, provider) do update set not_before = 0, reason = excluded.reason, since = excluded.since;
 
 -- name: release
 update throttles set not_before = 0, reason = null, since = null, failures = 0 where site_id = $1 and provider = $2;
@@ -35,6 +33,13 @@ where site_id = $1 order by provider;
 -- name: held
 select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles
 where not_before > $1 order by not_before limit $2;
+
+-- name: of_providers
+select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles where site_id = 0;
+
+-- name: held_sites
+select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles
+where not_before > $1 and site_id > 0 order by not_before desc limit $2;
 
 -- name: forget
 delete from throttles

@@ -132,3 +132,27 @@ async def test_deliveries_are_listed_by_outcome(database: Database) -> None:
     (second, third) = await database.read(lambda tx: deliveries.page(tx, SITE, MESSAGE, 1, 2))
     assert tuple(second) == (2, 1, 0, Outcome.REJECTED, "bad", 400, NOW)
     assert (third.outcome, third.reason, third.code) == (Outcome.SKIPPED, "unsubscribed", None)
+
+
+async def test_the_failure_list_leaves_out_who_was_reached_skipped_or_is_still_waiting(
+    database: Database,
+) -> None:
+    outcomes = [*Outcome, None]
+    results = [
+        result(n, outcome=outcome, reason="cancelled" if outcome is Outcome.SKIPPED else "why", code=None)
+        for n, outcome in enumerate(outcomes, start=1)
+    ]
+    await database.write(lambda tx: deliveries.record(tx, results))
+    left_out = {Outcome.ACCEPTED, Outcome.SKIPPED, None}
+    failed = [n for n, outcome in enumerate(outcomes, start=1) if outcome not in left_out]
+
+    found = await database.read(lambda tx: deliveries.failed_page(tx, SITE, MESSAGE))
+    assert [each.subscription_id for each in found] == failed
+    paged = await database.read(lambda tx: deliveries.failed_page(tx, SITE, MESSAGE, failed[1], 2))
+    assert [each.subscription_id for each in paged] == failed[2:4]
+    expired = await database.read(
+        lambda tx: deliveries.failed_page(tx, SITE, MESSAGE, outcome=Outcome.EXPIRED)
+    )
+    assert [each.outcome for each in expired] == [Outcome.EXPIRED]
+    ids = await database.read(lambda tx: deliveries.failed_ids(tx, SITE, MESSAGE, failed[0], 2))
+    assert list(ids) == failed[1:3]

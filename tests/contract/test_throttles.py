@@ -58,23 +58,39 @@ async def test_a_released_hold_keeps_its_rate(database: Database) -> None:
     assert await database.write(lambda tx: throttles.release(tx, SITE, "wns")) is False
 
 
-async def test_a_breaker_that_two_senders_open_counts_once(database: Database) -> None:
-    async def trip(until: int, failures: int) -> bool:
-        return await database.write(lambda tx: throttles.trip(tx, "fcm", until, "breaker", NOW, failures))
+async def test_an_outage_that_two_senders_see_counts_once(database: Database) -> None:
+    async def fail(until: int, failures: int) -> None:
+        await database.write(
+            lambda tx: throttles.hold(tx, EVERY_SITE, "fcm", until, "breaker", NOW, failures)
+        )
 
-    assert await trip(NOW + 5, 0) is True
-    assert await trip(NOW + 6, 0) is False
-    assert ((await only(database)).not_before, (await only(database)).failures) == (NOW + 5, 1)
-    assert await trip(NOW + 15, 1) is True
+    await fail(NOW + 5, 1)
+    await fail(NOW + 6, 1)
+    assert ((await only(database)).not_before, (await only(database)).failures) == (NOW + 6, 1)
+    await fail(NOW + 15, 2)
     assert (await only(database)).failures == 2
-    await database.write(lambda tx: throttles.recover(tx, "fcm"))
+    await database.write(lambda tx: throttles.recover(tx, EVERY_SITE, "fcm"))
     assert (await only(database)).failures == 0
 
 
-async def test_a_breaker_does_not_shorten_a_longer_hold(database: Database) -> None:
+async def test_a_confirmed_provider_is_not_held_and_says_since_when(database: Database) -> None:
     await database.write(lambda tx: throttles.hold(tx, EVERY_SITE, "fcm", FOR_GOOD, "mass_gone", NOW))
-    assert not await database.write(lambda tx: throttles.trip(tx, "fcm", NOW + 5, "breaker", NOW, 0))
+    await database.write(lambda tx: throttles.hold(tx, EVERY_SITE, "fcm", NOW + 5, "breaker", NOW, 1))
     assert (await only(database)).reason == "mass_gone"
+    await database.write(lambda tx: throttles.confirm(tx, "fcm", NOW + 9))
+    found = await only(database)
+    assert (found.not_before, found.reason, found.since) == (0, "mass_gone_confirmed", NOW + 9)
+
+
+async def test_senders_hear_of_providers_and_of_sites_that_are_held(database: Database) -> None:
+    async def fill(tx: throttles.Transaction) -> None:
+        await throttles.hold(tx, EVERY_SITE, "apple", NOW - 9, "breaker", NOW - 99, 1)
+        await throttles.hold(tx, SITE, "fcm", NOW + 5, "retry_after", NOW)
+        await throttles.hold(tx, SITE, "wns", NOW, "retry_after", NOW)
+
+    await database.write(fill)
+    found = await database.read(lambda tx: throttles.in_force(tx, NOW))
+    assert {(each.site_id, each.provider) for each in found} == {(EVERY_SITE, "apple"), (SITE, "fcm")}
 
 
 @pytest.mark.parametrize("rate", [None, 7])

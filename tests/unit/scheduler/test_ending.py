@@ -146,8 +146,7 @@ async def test_a_cancel_in_the_middle_of_the_freeze_leaves_those_judged_so_far(
     if judged_before:
         freezer = Freezer(installation.context, Metrics(), step=judged_before)
         stored = await installation.message(message.id)
-        rows = await freezer._read(stored, 0)
-        assert await freezer._write(stored, 0, rows[-1][0], rows, None)
+        assert await freezer._write(stored, 0, await freezer._read(stored, 0), None)
     await cancel(installation, message.id)
 
     await start_due(installation)

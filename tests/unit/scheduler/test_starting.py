@@ -11,9 +11,10 @@ from gateway.audience import AudienceSpec
 from gateway.metrics import Metrics
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.starter import Starter
-from storage import batches, messages, subscriptions
+from storage import batches, deliveries, messages, subscriptions
 from storage.batches import MAX_MEMBERS, Batch, unpack
 from storage.database import Transaction
+from storage.deliveries import Outcome, Result, SkipReason
 from storage.messages import MessageState, Priority
 from storage.subscriptions import SubscriptionState
 from tests.unit.installation import Installation
@@ -220,3 +221,39 @@ async def test_a_message_that_was_cancelled_meanwhile_is_not_started(installatio
 
     assert await claim_all(installation) == []
     assert (await installation.message(message.id)).state is MessageState.CANCELLED
+
+
+async def test_a_replay_goes_to_those_whom_a_message_did_not_reach(installation: Installation) -> None:
+    ids = await installation.subscribe(60)
+    first = await installation.add_message()
+    now, site_id = installation.clock.now(), installation.site.id
+    ended = [Outcome.ACCEPTED, Outcome.REJECTED, Outcome.EXPIRED, Outcome.GONE, Outcome.SKIPPED, None]
+    results = [
+        Result(
+            site_id, first.id, id, "fcm", 1, 0, outcome,
+            SkipReason.UNSUBSCRIBED if outcome is Outcome.SKIPPED else None, None, now,
+        )
+        for id, outcome in zip(ids, ended * 10, strict=True)
+    ]  # fmt: skip
+    gone = [id for id, outcome in zip(ids, ended * 10, strict=True) if outcome is Outcome.GONE]
+
+    async def body(tx: Transaction) -> None:
+        await deliveries.record(tx, results)
+        for id in gone:
+            await subscriptions.end(tx, site_id, id, SubscriptionState.GONE, now)
+        await messages.transition(tx, first.id, {MessageState.SCHEDULED}, MessageState.SENT, None, now)
+
+    await installation.database.write(body)
+    again = await installation.add_message(AudienceSpec(failures_of=first.id))
+    await start_due(installation, step=7)
+
+    wanted = {r.subscription_id for r in results if r.outcome in (Outcome.REJECTED, Outcome.EXPIRED)}
+    assert Counter(members(await claim_all(installation))) == Counter(wanted)
+    assert (await installation.message(again.id)).audience == 20
+
+
+async def test_batches_of_a_slow_message_are_a_few_seconds_of_its_rate(installation: Installation) -> None:
+    await installation.subscribe(30)
+    message = await installation.add_message(rate=2)
+    await start_due(installation)
+    assert await installation.batches_left(message.id) == 3
