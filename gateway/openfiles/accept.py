@@ -26,6 +26,7 @@ _HEARD_OUT = 2.0  # seconds that a refused caller may take to read its answer an
 _SHORTEST_HEARING = 0.1  # seconds, when others wait to be refused
 _WARNING_PAUSE = 10.0  # seconds between two lines about refusals, however many there are
 
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 # accept(2), "Error handling": Linux passes on what went wrong on the new connection; the next may be fine.
 _THE_CALLERS = {
@@ -51,14 +52,24 @@ def listen(
     something to read: neither aiohttp nor the event loop ever would, however the answer was written.
     """
     listeners: list[socket.socket] = []
+    missing: OSError | None = None
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, _, _, _, address in dict.fromkeys(found):
-            listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+            try:
+                listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+            except OSError as exc:
+                # `localhost` is ::1 too, on machines that have no IPv6 as well as on those that have.
+                if exc.errno not in _NOT_HERE:
+                    raise
+                missing = exc
+                continue
             listener.setblocking(False)
             if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it (tcp(7))
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(read_timeout * 1000))
             listeners.append(listener)
+        if missing is not None and not listeners:
+            raise missing
     except OSError as exc:
         for listener in listeners:
             listener.close()

@@ -327,3 +327,27 @@ async def test_metrics_show_budget_use_and_refusals(serve: Serving) -> None:
     assert value("gateway_open_files_limit") == 1_000
     assert value("gateway_open_files_budget", purpose="inbound") == BUDGET
     assert (value("gateway_open_files") or 0) > STAY
+
+
+def test_an_address_that_this_machine_lacks_is_no_obstacle_while_another_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create = socket.create_server
+
+    def without_ipv6(address: tuple[str, int], *, family: int, backlog: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return create(address, family=family, backlog=backlog)
+
+    both = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    monkeypatch.setattr(socket, "create_server", without_ipv6)
+    (only,) = listen("localhost", 0)
+    assert only.getsockname()[0] == "127.0.0.1"
+    only.close()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both[:1])
+    with pytest.raises(CannotStart, match="Cannot listen on localhost"):
+        listen("localhost", 0)
