@@ -12,6 +12,10 @@ from tests.api.test_access import (  # noqa: F401
     test_the_first_start_makes_one_admin_token_and_shows_it_once,
 )
 from tests.api.test_audit import test_every_change_is_in_the_audit_log_with_who_and_what  # noqa: F401
+from tests.api.test_failures import (  # noqa: F401
+    test_all_failures_are_exported_as_lines,
+    test_failures_of_one_outcome,
+)
 from tests.api.test_keys import (  # noqa: F401
     test_a_key_that_the_site_has_already_is_a_conflict,
     test_two_keys_retired_at_once_leave_one,

@@ -1,6 +1,6 @@
 """Routes for admins and their back ends."""
 
-from gateway.api.admin import audit, health, keys, messages, sites, subscriptions, tokens
+from gateway.api.admin import audit, failures, health, keys, messages, sites, subscriptions, tokens
 from gateway.api.route import Route
 
 ADMIN_ROUTES: tuple[Route, ...] = (
@@ -9,6 +9,7 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *tokens.ROUTES,
     *subscriptions.ROUTES,
     *messages.ROUTES,
+    *failures.ROUTES,
     *audit.ROUTES,
     *health.ROUTES,
 )

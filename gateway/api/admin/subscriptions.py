@@ -1,23 +1,22 @@
 """`/v1/sites/{site}/subscriptions`: who can be reached, taken in and handed out as lines of JSON."""
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Final
 
 import aiohttp
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway import audit
 from gateway.api.body import body_pieces, decode_body
+from gateway.api.lines import stream_lines
 from gateway.api.moments import Moment, to_moment, to_optional_moment
 from gateway.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from gateway.api.route import JSON, Call, route
 from gateway.exports import begin_export
 from gateway.imports import ImportResult, import_subscriptions
-from gateway.logs import Log
 from gateway.subscription_fields import AttributeValue, ExternalId, Tag
 from gateway.subscription_lines import CONTENT_TYPE, SubscriptionLine
 from gateway.subscriptions import (
@@ -31,10 +30,7 @@ from storage.ids import Kind, encode_id
 from storage.subscriptions import Subscription, SubscriptionState
 from storage.tokens import Scope
 
-_STALLED = 60  # seconds that a reader may take for a page of some hundred lines
 _PATH = "/v1/sites/{site}/subscriptions"
-
-log = Log(__name__)
 
 
 class Filter(Struct, forbid_unknown_fields=True, frozen=True):
@@ -123,26 +119,7 @@ async def import_many(call: Call[aiohttp.StreamReader, None]) -> ImportResult:
 async def export_all(call: Call[None, None]) -> web.StreamResponse:
     """Every active subscription, a line each, in the format that an import reads. Audited."""
     pages = await begin_export(call.context, audit.actor(call.token), call.site_id)
-    headers = {
-        hdrs.CONTENT_TYPE: CONTENT_TYPE,
-        hdrs.CACHE_CONTROL: "no-store",
-        hdrs.CONTENT_DISPOSITION: 'attachment; filename="subscriptions.ndjson"',
-    }
-    response = web.StreamResponse(headers=headers)
-    await response.prepare(call.request)
-    if call.request.method == hdrs.METH_HEAD:
-        return response
-    try:
-        async for page in pages:
-            async with asyncio.timeout(_STALLED):
-                await response.write(page)
-    except Exception as exc:
-        # The head is out. Only a broken connection can still tell the reader that this is not all.
-        if not isinstance(exc, ConnectionError | TimeoutError):  # those are the reader's own
-            log.error("export.broken", site_id=call.site_id, cause=exc)
-        if call.request.transport is not None:
-            call.request.transport.abort()
-    return response
+    return await stream_lines(call.request, pages, "subscriptions.ndjson", call.site_id)
 
 
 def _show(found: Subscription) -> ShownSubscription:

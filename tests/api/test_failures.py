@@ -1,0 +1,144 @@
+import json
+from typing import Any
+
+import pytest
+
+from gateway.context import Context
+from storage import deliveries, messages, subscriptions
+from storage.database import Transaction
+from storage.deliveries import Outcome, Result
+from storage.ids import Kind, decode_id, encode_id
+from storage.subscriptions import NewSubscription
+from tests.api.conftest import Api
+
+OUTCOMES = (
+    Outcome.ACCEPTED,
+    Outcome.UNAUTHORIZED,
+    Outcome.GONE,
+    None,  # waits for another attempt
+    Outcome.SKIPPED,
+    Outcome.UNAUTHORIZED,
+    Outcome.TOO_LARGE,
+    Outcome.EXPIRED,
+)
+FAILED = [Outcome.UNAUTHORIZED, Outcome.GONE, Outcome.UNAUTHORIZED, Outcome.TOO_LARGE, Outcome.EXPIRED]
+
+
+async def send(api: Api, context: Context, site: str, rounds: int = 1) -> tuple[str, list[str]]:
+    """A message that ended like OUTCOMES, `rounds` times over; whom it was sent to."""
+    message = (await api.new_message(site))["id"]
+    site_id, message_id = decode_id(Kind.SITE, site), decode_id(Kind.MESSAGE, message)
+    now = context.clock.now()
+    ids = [context.ids.next() for _ in range(rounds * len(OUTCOMES))]
+    rows = [
+        (
+            id,
+            NewSubscription(
+                endpoint=f"https://fcm.googleapis.com/fcm/send/{id}",
+                provider="fcm",
+                key_id=1,
+                p256dh=bytes(65),
+                auth=bytes(16),
+                external_id=f"visitor-{number}",
+                created_at=now,
+            ),
+        )
+        for number, id in enumerate(ids)
+    ]
+    results = [
+        Result(site_id, message_id, id, "fcm", 1, 0, OUTCOMES[number % len(OUTCOMES)], "as it was", 403, now)
+        for number, id in enumerate(ids)
+    ]
+
+    async def body(tx: Transaction) -> None:
+        await subscriptions.add_many(tx, site_id, rows, now)
+        assert await messages.start(tx, message_id, now, ids[-1])
+        await messages.frozen(tx, message_id, len(ids), 0, now)
+        await deliveries.record(tx, results)
+
+    await context.database.write(body)
+    return message, [encode_id(Kind.SUBSCRIPTION, id) for id in ids]
+
+
+async def test_failures_say_whom_the_message_did_not_reach_and_why(
+    api: Api, site: str, context: Context
+) -> None:
+    message, ids = await send(api, context, site)
+    found = await api.get(f"/v1/sites/{site}/messages/{message}/failures")
+    assert [each["outcome"] for each in found["items"]] == FAILED
+    assert found["items"][0] == {
+        "subscription": ids[1],
+        "external_id": "visitor-1",
+        "outcome": "unauthorized",
+        "attempt": 1,
+        "code": 403,
+        "reason": "as it was",
+        "at": "2026-01-01T00:00:00Z",
+    }
+    assert found["next"] is None
+
+
+async def test_failures_are_paged(api: Api, site: str, context: Context) -> None:
+    message, _ = await send(api, context, site)
+    path = f"/v1/sites/{site}/messages/{message}/failures"
+    paged: list[Any] = []
+    cursor = ""
+    for _ in range(3):
+        page = await api.get(f"{path}?limit=2{cursor}")
+        paged += page["items"]
+        cursor = f"&cursor={page['next']}"
+    assert page["next"] is None
+    assert paged == (await api.get(path))["items"]
+
+
+async def test_failures_of_one_outcome(api: Api, site: str, context: Context) -> None:
+    message, ids = await send(api, context, site)
+    path = f"/v1/sites/{site}/messages/{message}/failures"
+    found = (await api.get(f"{path}?outcome=unauthorized"))["items"]
+    assert [each["subscription"] for each in found] == [ids[1], ids[5]]
+    assert (await api.get(f"{path}?outcome=rejected"))["items"] == []
+
+
+@pytest.mark.parametrize(
+    "query", ["outcome=accepted", "outcome=skipped", "outcome=x", "limit=0", "colour=red"]
+)
+async def test_a_wrong_query_is_refused(api: Api, site: str, query: str) -> None:
+    message = (await api.new_message(site))["id"]
+    await api.get(f"/v1/sites/{site}/messages/{message}/failures?{query}", 400)
+
+
+async def test_all_failures_are_exported_as_lines(api: Api, site: str, context: Context) -> None:
+    message, _ = await send(api, context, site, rounds=210)  # more than two pages
+    path = f"/v1/sites/{site}/messages/{message}/failures"
+    reader = api.with_token(await api.new_token(site, "read"))
+    response = await reader.call("GET", f"{path}/export", 200)
+    assert response.content_type == "application/x-ndjson"
+    text = await response.text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert len(lines) == len({each["subscription"] for each in lines}) == 210 * len(FAILED)
+    assert lines[:50] == (await reader.get(path))["items"]
+    assert "googleapis" not in text
+    of_one = await (await reader.call("GET", f"{path}/export?outcome=gone", 200)).text()
+    assert {json.loads(line)["outcome"] for line in of_one.splitlines()} == {"gone"}
+
+
+async def test_a_message_without_failures_exports_nothing(api: Api, site: str) -> None:
+    message = (await api.new_message(site))["id"]
+    path = f"/v1/sites/{site}/messages/{message}/failures"
+    assert await (await api.call("GET", f"{path}/export", 200)).text() == ""
+    assert await api.get(path) == {"items": [], "next": None}
+
+
+async def test_an_erased_visitor_has_no_name_in_the_list(api: Api, site: str, context: Context) -> None:
+    message, ids = await send(api, context, site)
+    await api.delete(f"/v1/sites/{site}/subscriptions/{ids[1]}")
+    found = (await api.get(f"/v1/sites/{site}/messages/{message}/failures"))["items"]
+    assert (found[0]["subscription"], found[0]["external_id"]) == (ids[1], None)
+
+
+async def test_another_sites_failures_are_not_found(api: Api, site: str, context: Context) -> None:
+    message, _ = await send(api, context, await api.new_site())
+    await api.get(f"/v1/sites/{site}/messages/{message}/failures", 404)
+    await api.get(f"/v1/sites/{site}/messages/{message}/failures/export", 404)
+    sender = api.with_token(await api.new_token(site, "send", "manage"))
+    await sender.get(f"/v1/sites/{site}/messages/{message}/failures", 403)
