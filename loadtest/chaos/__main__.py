@@ -1,19 +1,25 @@
 """Kills and faults for as long as one likes; a table; exit code 1 when anything was lost or miscounted.
 
-    python -m loadtest.chaos [--rounds N] [--database sqlite|postgres] [--subscribers N] [--seed N]
+    python -m loadtest.chaos [--rounds N] [--kind kills|cancel|disk] [--database sqlite|postgres]
+                             [--subscribers N] [--seed N]
 
-A round is one broadcast. Most are rounds of kills; every tenth cancels in the middle instead.
+A round is one broadcast to N subscribers through a fresh gateway with two senders on SQLite, or two such
+gateways on one PostgreSQL. `kills` draws its faults by chance; the seed says which, the moments follow the
+number of POSTs. `cancel` cancels in the middle. `disk` (SQLite) fills the disk in the middle, twice.
 """
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from loadtest.chaos.disk import SmallFiles, small_disk
 from loadtest.chaos.faults import ON_POSTGRES, ON_SQLITE, draw
+from loadtest.chaos.full_disk import run_full_disk
 from loadtest.chaos.postgres import Postgres, running_postgres
 from loadtest.chaos.rounds import HEAD, Round, run_cancel, run_kills
 from loadtest.chaos.stand import open_stand
@@ -24,8 +30,14 @@ FAULTS = (4, 7)  # in a round, at least and at most
 
 async def play(kind: str, subscribers: int, seed: int, postgres: Postgres | None) -> Round:
     chance = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="gateway-chaos-") as name:
-        async with open_stand(Path(name), postgres) as stand:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-chaos-")))
+        if kind == "disk":
+            disk = stack.enter_context(small_disk(folder / "disk", subscribers))
+            async with open_stand(folder, data=None if disk is None else disk.folder) as stand:
+                small = disk or SmallFiles(folder, stand.gateways[0].processes)
+                return await run_full_disk(stand, subscribers, small)
+        async with open_stand(folder, postgres) as stand:
             if kind == "cancel":
                 return await run_cancel(stand, subscribers, chance.uniform(0.05, 0.9))
             faults = ON_SQLITE if postgres is None else ON_POSTGRES
@@ -36,11 +48,15 @@ async def play(kind: str, subscribers: int, seed: int, postgres: Postgres | None
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--kind", choices=["kills", "cancel"], default="kills")
+    parser.add_argument("--kind", choices=["kills", "cancel", "disk"], default="kills")
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--subscribers", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1, help="of the first round; the next has the next")
     options = parser.parse_args()
+    if options.kind == "disk" and options.database == "postgres":
+        parser.error("--kind disk is for SQLite: PostgreSQL's disk is not the gateway's")
+    # Its pool tells of every server that we restart, with a traceback.
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
     if find_nginx() is None:
         raise SystemExit("nginx is not installed: apt-get install nginx-light")
     failed = 0

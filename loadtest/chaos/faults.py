@@ -35,7 +35,6 @@ class Fault(StrEnum):
     KILL_GATEWAY = "kill one of two gateways"
     RESTART_DATABASE = "restart the database"
     READ_ONLY = "make the database read-only"
-    CANCEL = "cancel"
 
 
 ON_SQLITE = (Fault.KILL_SENDER, Fault.KILL_API, Fault.KILL_ALL, Fault.STOP_ALL, Fault.PAUSE_SENDER)
@@ -75,7 +74,7 @@ class Havoc:
     postgres: Postgres | None
     chance: random.Random
     hurry: bool
-    done: list[Fault] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
     kills: int = 0
     may_repeat: int = 0
     longest_orphan: float = 0.0
@@ -84,7 +83,7 @@ class Havoc:
 
     async def inflict(self, fault: Fault) -> None:
         """Returns when it is done and the gateway starts anew; a paused sender goes on later."""
-        self.done.append(fault)
+        self.done.append(fault.value)
         match fault:
             case Fault.KILL_SENDER:
                 await self._kill([await self._a_sender()])

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from loadtest.chaos.audience import Audience, batches_left, deliveries_of, subscribe, subscribe_late
-from loadtest.chaos.faults import Fault, Havoc, Moment
+from loadtest.chaos.faults import Havoc, Moment
 from loadtest.chaos.stand import Stand
 from loadtest.chaos.verdict import Verdict, judge
 from loadtest.chaos.watch import Watch
@@ -159,7 +159,7 @@ async def run_cancel(stand: Stand, subscribers: int, share: float) -> Round:
     last = max(post.at for post in stand.sink.posts()) - cancelled_at
     if last > CANCEL_WITHIN:
         problems.append(f"the last POST came {last:.2f} s after the cancel")
-    havoc.done.append(Fault.CANCEL)
+    havoc.done.append("cancel")
     return await conclude(sending, havoc, ended, seconds, problems, cancelled=True)
 
 
@@ -182,7 +182,7 @@ async def conclude(
     verdict.expect(verdict.repeated <= havoc.may_repeat, "more was repeated than the bound")
     verdict.expect(watch.looks > 0, "nobody saw any progress")
     return Round(
-        done=[str(fault) for fault in havoc.done],
+        done=havoc.done,
         kills=havoc.kills,
         bound=havoc.may_repeat,
         verdict=verdict,
