@@ -1,6 +1,6 @@
 """What `/metrics` shows of this process' work. Totals of deliveries are in the database's roll-ups.
 
-One `Metrics` for each process; whoever counts is handed it. Sender processes have their own, and no port.
+One `Metrics` for each process; whoever counts is handed it. Senders have no port: see gateway.figures.
 """
 
 from collections import Counter as Tally

@@ -5,13 +5,12 @@ import secrets
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.access import ensure_admin_token
 from gateway.api.server import build_application, make_runner
@@ -21,6 +20,7 @@ from gateway.commands.readiness import all_run, goes_on, somebody_sends
 from gateway.commands.sites import show_admin_token
 from gateway.context import Context
 from gateway.delivery.sender import run_sender
+from gateway.figures import METRICS_TYPE, render_metrics, render_own, reported
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.openfiles import Acceptor, OpenFilesCollector, derive_budget, listen, raise_limit
@@ -57,7 +57,7 @@ async def send(settings: Settings, args: Namespace) -> None:
         limits = TransportLimits(connections=min(MOST_PUSH_CONNECTIONS, budget.outbound))
         transport = make_transport(settings, limits)
         owner = args.owner or _owner("sender")
-        async with _metrics_listener(settings, None if child else metrics.registry):
+        async with reported(context, owner), _metrics_listener(context, render_own, listens=not child):
             await run_sender(context, transport, stop, owner=owner, metrics=metrics)
 
 
@@ -89,7 +89,7 @@ async def _answer(settings: Settings, args: Namespace, senders: int) -> None:
                 raise RuntimeError("a runner that was set up has a server")
             acceptor = Acceptor(listen(settings.host, settings.port), runner.server, budget.inbound)
             metrics.registry.register(OpenFilesCollector(budget, acceptor))
-            async with _metrics_listener(settings, metrics.registry), asyncio.TaskGroup() as tasks:
+            async with _metrics_listener(context, render_metrics), asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(acceptor.run(), name="accept"),
                     tasks.create_task(supervisor.run(), name="senders"),
@@ -147,16 +147,17 @@ def _owner(role: str) -> str:
 
 
 @asynccontextmanager
-async def _metrics_listener(settings: Settings, registry: CollectorRegistry | None) -> AsyncIterator[None]:
-    """`/metrics` on GATEWAY_METRICS_PORT, without a token."""
-    if settings.metrics_port is None or registry is None:
+async def _metrics_listener(
+    context: Context, render: Callable[[Context], Awaitable[bytes]], *, listens: bool = True
+) -> AsyncIterator[None]:
+    """`/metrics` on GATEWAY_METRICS_PORT, without a token. A child leaves the port to its parent."""
+    settings = context.settings
+    if settings.metrics_port is None or not listens:
         yield
         return
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"}
-        )
+        return web.Response(body=await render(context), headers={"Content-Type": METRICS_TYPE})
 
     listeners = listen(settings.host, settings.metrics_port, setting="GATEWAY_METRICS_PORT")
     app = web.Application()

@@ -2,16 +2,14 @@
 
 from aiohttp import web
 from msgspec import Struct
-from prometheus_client import generate_latest
 
 from gateway.api.doorkeeper import require_all_sites
 from gateway.api.route import Call, Reply, route
+from gateway.figures import METRICS_TYPE, render_metrics
 from storage import meta
 from storage.database import Transaction
 from storage.errors import StorageUnavailable
 from storage.tokens import Scope
-
-_METRICS_TYPE = "text/plain; version=0.0.4"
 
 
 class Health(Struct, frozen=True):
@@ -43,9 +41,9 @@ async def ready(call: Call[None, None]) -> Reply[Readiness]:
 
 @route("GET", "/metrics", "Prometheus metrics", scope=Scope.READ, gives="text/plain")
 async def metrics(call: Call[None, None]) -> web.Response:
-    """Needs a token for all sites; GATEWAY_METRICS_PORT serves the same without one."""
+    """This process' and all senders'. Needs a token for all sites; on GATEWAY_METRICS_PORT none."""
     require_all_sites(call.token)
-    return web.Response(body=generate_latest(call.context.registry), headers={"Content-Type": _METRICS_TYPE})
+    return web.Response(body=await render_metrics(call.context), headers={"Content-Type": METRICS_TYPE})
 
 
 async def _look(tx: Transaction) -> None:

@@ -1,0 +1,61 @@
+"""What a scrape shows of processes that have no port of their own."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway import figures
+from gateway.context import Context
+from gateway.figures import ALIVE, render_metrics, render_own, reported
+from gateway.metrics import Metrics
+from storage import senders
+from storage.senders import Sender
+from tests.eventually import eventually
+from tests.unit.installation import open_installation
+
+
+@pytest.fixture
+async def context(tmp_path: Path) -> AsyncIterator[Context]:
+    async with open_installation(f"sqlite:///{tmp_path}/gateway.db", tmp_path) as installation:
+        yield installation.context
+
+
+async def shows(context: Context, line: str) -> bool:
+    """For `eventually`: AssertionError until a scrape holds such a line."""
+    text = (await render_metrics(context)).decode()
+    assert re.search(line, text, re.MULTILINE), text
+    return True
+
+
+async def test_a_scrape_shows_what_senders_counted_under_their_names(context: Context) -> None:
+    metrics = Metrics()
+    sender = replace(context, registry=metrics.registry)
+    metrics.in_flight.set(7)
+    metrics.failed_flushes.inc(2)
+    async with reported(sender, "sender-0-abc"):
+        await eventually(lambda: shows(context, r'^gateway_pushes_in_flight\{sender="sender-0-abc"\} 7\.0$'))
+        await shows(context, r'^gateway_failed_flushes_total\{sender="sender-0-abc"\} 2\.0$')
+        await shows(context, r'^gateway_cpu_seconds_total\{sender="sender-0-abc"\} [\d.]+$')
+        await shows(context, r"^gateway_cpu_seconds_total [\d.]+$")
+    assert b"sender-0-abc" not in await render_metrics(context)
+
+
+async def test_each_family_stands_once_however_many_processes_have_it(context: Context) -> None:
+    async with reported(context, "one"), reported(context, "two"):
+        await eventually(lambda: shows(context, 'sender="one"'))
+        await eventually(lambda: shows(context, 'sender="two"'))
+        text = (await render_metrics(context)).decode()
+    families = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
+    assert len(families) == len(set(families))
+    assert b'sender="' not in await render_own(context)
+
+
+async def test_a_sender_that_died_without_a_word_is_shown_no_longer(context: Context) -> None:
+    now = context.clock.now()
+    dead = Sender("dead", "host", 1, now - ALIVE, now - ALIVE - 1, figures.write_figures(context.registry))
+    await context.database.write(lambda tx: senders.report(tx, dead))
+    assert b"dead" not in await render_metrics(context)
+    assert await context.database.write(lambda tx: senders.forget_unseen(tx, now - ALIVE)) == 1
