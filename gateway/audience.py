@@ -21,8 +21,15 @@ class Recipient(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=T
     data: dict[str, Any] = {}
 
 
+_ADDRESSED_FAILURES = ({"failures_of", "external_ids"}, {"failures_of", "recipients"})
+
+
 class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Exactly one of the fields is set; ValueError (msgspec: ValidationError) otherwise. Ids are distinct."""
+    """Exactly one of the fields is set; ValueError (msgspec: ValidationError) otherwise. Ids are distinct.
+
+    With `failures_of` alone one of `external_ids` and `recipients` may stand: as what those whom the other
+    message did not reach had been addressed, with their data.
+    """
 
     all: Literal[True] | UnsetType = UNSET
     subscriptions: tuple[int, ...] | UnsetType = UNSET
@@ -31,7 +38,8 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     failures_of: int | UnsetType = UNSET  # a message of the same site: those whom it did not reach
 
     def __post_init__(self) -> None:
-        if sum(getattr(self, name) is not UNSET for name in self.__struct_fields__) != 1:
+        given = {name for name in self.__struct_fields__ if getattr(self, name) is not UNSET}
+        if len(given) != 1 and given not in _ADDRESSED_FAILURES:
             raise ValueError("an audience is exactly one of " + ", ".join(self.__struct_fields__))
 
     @property

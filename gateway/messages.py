@@ -1,6 +1,6 @@
 """Messages as admins make, change, pause and cancel them; sending is the scheduler's and senders' part."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway import audit
@@ -48,7 +48,7 @@ async def create_message(
     InvalidRequest and PayloadTooLarge as in `make_message`, IdempotencyKeyReused, storage.errors.NotFound.
     """
     # Before the draft is judged: its `expires_at` may have passed since the first time.
-    replayed = await _replay(context, site_id, key)
+    replayed = await find_created(context, site_id, key)
     if replayed is not None:
         return replayed
     now = context.clock.now()
@@ -60,26 +60,44 @@ async def create_message(
         now=now,
         public_url=context.settings.public_url,
     )
-    note = audit.entry(context, actor, "message.created", encode_id(Kind.MESSAGE, message.id), site_id)
+    return await store_message(context, actor, message, key)
+
+
+async def store_message(
+    context: Context,
+    actor: str,
+    message: Message,
+    key: IdempotencyKey | None,
+    detail: Mapping[str, str] | None = None,
+) -> Created:
+    """A new message, with its key and its entry in the audit log.
+
+    Of requests with one key that come at the same moment one stores its message, all get that one.
+    """
+    site_id = message.site_id
+    note = audit.entry(
+        context, actor, "message.created", encode_id(Kind.MESSAGE, message.id), site_id, detail
+    )
 
     async def body(tx: Transaction) -> None:
         await sites.get(tx, site_id)
         await messages.add(tx, message)
         if key is not None:
-            await remember(tx, site_id, key, message.id, now)
+            await remember(tx, site_id, key, message.id, note.at)
         await stored_audit.add(tx, note)
 
     try:
         await context.database.write(body)
     except AlreadyStored:
-        replayed = await _replay(context, site_id, key)  # the same request at the same moment won
+        replayed = await find_created(context, site_id, key)  # the same request at the same moment won
         if replayed is None:
             raise
         return replayed
     return Created(MessageWithProgress(message), replayed=False)
 
 
-async def _replay(context: Context, site_id: int, key: IdempotencyKey | None) -> Created | None:
+async def find_created(context: Context, site_id: int, key: IdempotencyKey | None) -> Created | None:
+    """What an earlier request with this key has made. IdempotencyKeyReused; storage.errors.NotFound."""
     if key is None:
         return None
 
@@ -132,7 +150,7 @@ async def change_message(
             now=context.clock.now(),
             public_url=context.settings.public_url,
         )
-        after = replace(wanted, state=before.state)
+        after = replace(wanted, state=before.state, parent_id=before.parent_id)
 
         async def body(tx: Transaction, before: Message = before, after: Message = after) -> bool:
             await locks.hold(tx, message_id)

@@ -4,60 +4,11 @@ from typing import Any
 import pytest
 
 from gateway.context import Context
-from storage import deliveries, messages, subscriptions
-from storage.database import Transaction
-from storage.deliveries import Outcome, Result
-from storage.ids import Kind, decode_id, encode_id
-from storage.subscriptions import NewSubscription
+from storage.deliveries import Outcome
 from tests.api.conftest import Api
+from tests.api.failing import OUTCOMES, send
 
-OUTCOMES = (
-    Outcome.ACCEPTED,
-    Outcome.UNAUTHORIZED,
-    Outcome.GONE,
-    None,  # waits for another attempt
-    Outcome.SKIPPED,
-    Outcome.UNAUTHORIZED,
-    Outcome.TOO_LARGE,
-    Outcome.EXPIRED,
-)
 FAILED = [Outcome.UNAUTHORIZED, Outcome.GONE, Outcome.UNAUTHORIZED, Outcome.TOO_LARGE, Outcome.EXPIRED]
-
-
-async def send(api: Api, context: Context, site: str, rounds: int = 1) -> tuple[str, list[str]]:
-    """A message that ended like OUTCOMES, `rounds` times over; whom it was sent to."""
-    message = (await api.new_message(site))["id"]
-    site_id, message_id = decode_id(Kind.SITE, site), decode_id(Kind.MESSAGE, message)
-    now = context.clock.now()
-    ids = [context.ids.next() for _ in range(rounds * len(OUTCOMES))]
-    rows = [
-        (
-            id,
-            NewSubscription(
-                endpoint=f"https://fcm.googleapis.com/fcm/send/{id}",
-                provider="fcm",
-                key_id=1,
-                p256dh=bytes(65),
-                auth=bytes(16),
-                external_id=f"visitor-{number}",
-                created_at=now,
-            ),
-        )
-        for number, id in enumerate(ids)
-    ]
-    results = [
-        Result(site_id, message_id, id, "fcm", 1, 0, OUTCOMES[number % len(OUTCOMES)], "as it was", 403, now)
-        for number, id in enumerate(ids)
-    ]
-
-    async def body(tx: Transaction) -> None:
-        await subscriptions.add_many(tx, site_id, rows, now)
-        assert await messages.start(tx, message_id, now, ids[-1])
-        await messages.frozen(tx, message_id, len(ids), 0, now)
-        await deliveries.record(tx, results)
-
-    await context.database.write(body)
-    return message, [encode_id(Kind.SUBSCRIPTION, id) for id in ids]
 
 
 async def test_failures_say_whom_the_message_did_not_reach_and_why(
@@ -108,7 +59,7 @@ async def test_a_wrong_query_is_refused(api: Api, site: str, query: str) -> None
 
 
 async def test_all_failures_are_exported_as_lines(api: Api, site: str, context: Context) -> None:
-    message, _ = await send(api, context, site, rounds=210)  # more than two pages
+    message, _ = await send(api, context, site, OUTCOMES * 210)  # more than two pages
     path = f"/v1/sites/{site}/messages/{message}/failures"
     reader = api.with_token(await api.new_token(site, "read"))
     response = await reader.call("GET", f"{path}/export", 200)

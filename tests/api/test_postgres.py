@@ -33,6 +33,10 @@ from tests.api.test_pausing import (  # noqa: F401
     test_a_message_paused_before_its_start_is_scheduled_again,
     test_of_many_who_resume_at_once_one_does,
 )
+from tests.api.test_replays import (  # noqa: F401
+    test_a_repeated_replay_is_one,
+    test_a_replay_is_a_new_message_to_those_who_failed_and_are_active,
+)
 from tests.api.test_sites import (  # noqa: F401
     test_a_change_touches_only_what_it_names,
     test_a_deleted_site_is_gone_with_its_tokens,

@@ -29,6 +29,12 @@ class Audience(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     recipients: Annotated[list[Recipient], _NAMED] | UnsetType = UNSET
 
 
+class ShownAudience(Audience, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    failures_of: Annotated[
+        str | UnsetType, Meta(description="A replay: those whom this message did not reach.")
+    ] = UNSET
+
+
 def to_spec(asked: Audience) -> AudienceSpec:
     """InvalidRequest: not exactly one kind, a malformed id, one recipient with two kinds of data."""
     given = [name for name in asked.__struct_fields__ if getattr(asked, name) is not UNSET]
@@ -45,14 +51,16 @@ def to_spec(asked: Audience) -> AudienceSpec:
     return AudienceSpec(all=True)
 
 
-def from_spec(spec: AudienceSpec) -> Audience:
+def from_spec(spec: AudienceSpec) -> ShownAudience:
+    if spec.failures_of is not UNSET:
+        return ShownAudience(failures_of=encode_id(Kind.MESSAGE, spec.failures_of))
     if spec.subscriptions is not UNSET:
-        return Audience(subscriptions=[encode_id(Kind.SUBSCRIPTION, id) for id in spec.subscriptions])
+        return ShownAudience(subscriptions=[encode_id(Kind.SUBSCRIPTION, id) for id in spec.subscriptions])
     if spec.external_ids is not UNSET:
-        return Audience(external_ids=list(spec.external_ids))
+        return ShownAudience(external_ids=list(spec.external_ids))
     if spec.recipients is not UNSET:
-        return Audience(recipients=[Recipient(each.external_id, each.data) for each in spec.recipients])
-    return Audience(all=True)
+        return ShownAudience(recipients=[Recipient(each.external_id, each.data) for each in spec.recipients])
+    return ShownAudience(all=True)
 
 
 def _distinct_ids(texts: Sequence[str]) -> tuple[int, ...]:

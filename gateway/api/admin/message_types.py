@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gateway.api.admin.audiences import Audience, to_spec
+from gateway.api.admin.audiences import Audience, ShownAudience, to_spec
 from gateway.api.moments import Moment, from_moment
 from gateway.audience import read_audience
 from gateway.content import Notification, Options, read_content
@@ -40,6 +40,12 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
     rate: Rate | UnsetType | None = UNSET
 
 
+class Replay(Struct, frozen=True, forbid_unknown_fields=True):
+    expires_at: Annotated[
+        Moment | UnsetType | None, Meta(description="That of the message, when it is not given.")
+    ] = UNSET
+
+
 class Progress(Struct, frozen=True):
     """audience = accepted + gone + failed + expired + skipped + retrying + remaining, in every answer."""
 
@@ -69,6 +75,7 @@ class Results(Struct, frozen=True):
 
 class Message(Struct, frozen=True):
     id: str
+    replay_of: Annotated[str | None, Meta(description="The message that this one sends once more.")]
     state: MessageState
     state_reason: str | None
     waiting_until: Moment | None
@@ -84,7 +91,7 @@ class Message(Struct, frozen=True):
     unknown: Annotated[int | None, Meta(description="Named recipients that nobody is; null until frozen.")]
     progress: Progress
     results: Results
-    audience: Annotated[Audience | UnsetType, Meta(description="Not in lists.")] = UNSET
+    audience: Annotated[ShownAudience | UnsetType, Meta(description="Not in lists.")] = UNSET
 
 
 def read_draft(new: NewMessage) -> Draft:

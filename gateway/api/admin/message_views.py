@@ -20,6 +20,7 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
     content = read_content(message)
     return Message(
         id=encode_id(Kind.MESSAGE, message.id),
+        replay_of=None if message.parent_id is None else encode_id(Kind.MESSAGE, message.parent_id),
         state=message.state,
         state_reason=message.state_reason,
         waiting_until=to_optional_moment(message.waiting_until),

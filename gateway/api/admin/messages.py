@@ -1,10 +1,13 @@
 """`/v1/sites/{site}/messages`."""
 
+from datetime import datetime
 from functools import partial
+from typing import Any
 
-from gateway import audit, idempotency, messages
-from gateway.api.admin.message_types import Message, MessageChange, NewMessage, merge, read_draft
+from gateway import audit, idempotency, messages, replays
+from gateway.api.admin.message_types import Message, MessageChange, NewMessage, Replay, merge, read_draft
 from gateway.api.admin.message_views import show_message
+from gateway.api.moments import from_moment
 from gateway.api.paging import Page, PageQuery, page_of, read_cursor
 from gateway.api.route import KILOBYTE, Call, Reply, route
 from gateway.errors import Conflict, IdempotencyKeyReused, PayloadTooLarge, WrongState
@@ -33,8 +36,7 @@ async def create_message(call: Call[NewMessage, None]) -> Reply[Message]:
     created = await messages.create_message(
         call.context, audit.actor(call.token), call.site_id, read_draft(call.body), key
     )
-    shown = show_message(created.found, call.context.clock.now())
-    return Reply(shown, headers={idempotency.REPLAYED: "true"} if created.replayed else {})
+    return _created(call, created)
 
 
 @route("GET", "/v1/sites/{site}/messages", "List messages", scope=Scope.READ)
@@ -122,6 +124,37 @@ async def resume_message(call: Call[None, None]) -> Message:
     return show_message(resumed, call.context.clock.now())
 
 
+@route(
+    "POST",
+    "/v1/sites/{site}/messages/{message}/replay",
+    "Send a message to those whom it did not reach",
+    scope=Scope.SEND,
+    status=202,
+    errors=(PayloadTooLarge, IdempotencyKeyReused, WrongState),
+    body_optional=True,
+    request_headers=(idempotency.HEADER,),
+)
+async def replay_message(call: Call[Replay, None]) -> Reply[Message]:
+    """A new message with the same content, due now, to those of its failures who are active. When its
+
+    `expires_at` has passed, say another one, or null.
+    """
+    message_id, given = call.id_of(Kind.MESSAGE), call.body.expires_at
+    # The message belongs to the request: an empty body would else be the same one for every message.
+    request = b"%d\n%b" % (message_id, call.raw_body)
+    key = idempotency.parse_key(call.request.headers.get(idempotency.HEADER), request)
+    expires_at = from_moment(given, "expires_at") if isinstance(given, datetime) else given
+    created = await replays.replay_message(
+        call.context, audit.actor(call.token), call.site_id, message_id, expires_at, key
+    )
+    return _created(call, created)
+
+
+def _created(call: Call[Any, None], created: messages.Created) -> Reply[Message]:
+    shown = show_message(created.found, call.context.clock.now())
+    return Reply(shown, headers={idempotency.REPLAYED: "true"} if created.replayed else {})
+
+
 ROUTES = (
     create_message,
     list_messages,
@@ -130,4 +163,5 @@ ROUTES = (
     cancel_message,
     pause_message,
     resume_message,
+    replay_message,
 )

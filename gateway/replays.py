@@ -1,0 +1,90 @@
+"""A message once more, to those whom it did not reach."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from msgspec import UNSET, UnsetType
+
+from gateway.audience import AudienceSpec, read_audience
+from gateway.content import read_content
+from gateway.context import Context
+from gateway.errors import WrongState
+from gateway.idempotency import IdempotencyKey
+from gateway.message_draft import Draft, make_message
+from gateway.messages import Created, find_created, get_message, store_message
+from storage import deliveries, subscriptions
+from storage.database import Transaction
+from storage.ids import Kind, encode_id
+from storage.messages import ENDED, Message
+from storage.subscriptions import SubscriptionState
+
+_PAGE = 1_000
+
+
+async def replay_message(
+    context: Context,
+    actor: str,
+    site_id: int,
+    message_id: int,
+    expires_at: int | UnsetType | None,
+    key: IdempotencyKey | None = None,
+) -> Created:
+    """A new message, due now, with the same content for those whose delivery failed and who are active.
+
+    `expires_at` UNSET: that of the message. InvalidRequest when it has passed; WrongState while the message
+    still sends, and when there is nobody to send it to; IdempotencyKeyReused; storage.errors.NotFound.
+    """
+    created = await find_created(context, site_id, key)
+    if created is not None:
+        return created
+    failed = (await get_message(context, site_id, message_id)).message
+    if failed.state not in ENDED:
+        raise WrongState(f"A message that is {failed.state} cannot be replayed: cancel it, or wait.")
+    if not await _anybody(context, site_id, message_id):
+        raise WrongState("There is nobody whom this message failed to reach and who can be reached now.")
+    content, now = read_content(failed), context.clock.now()
+    draft = Draft(
+        notification=content.notification,
+        options=content.options,
+        audience=_audience(failed),
+        priority=failed.priority,
+        send_at=None,
+        expires_at=failed.expires_at if expires_at is UNSET else expires_at,
+        rate=failed.rate,
+    )
+    message = make_message(
+        draft,
+        id=context.ids.next(),
+        site_id=site_id,
+        created_at=now,
+        now=now,
+        public_url=context.settings.public_url,
+    )
+    message = replace(message, parent_id=message_id)
+    return await store_message(
+        context, actor, message, key, {"replay_of": encode_id(Kind.MESSAGE, message_id)}
+    )
+
+
+def _audience(failed: Message) -> AudienceSpec:
+    """With the names of those who were addressed by name: what is theirs alone comes along."""
+    addressed = read_audience(failed.audience_spec)
+    return AudienceSpec(
+        external_ids=addressed.external_ids, recipients=addressed.recipients, failures_of=failed.id
+    )
+
+
+async def _anybody(context: Context, site_id: int, message_id: int) -> bool:
+    """Whether somebody who failed is active: on the first page, unless all of them are gone."""
+    after_id = 0
+    while True:
+
+        async def body(tx: Transaction, after_id: int = after_id) -> tuple[Sequence[int], bool]:
+            ids = await deliveries.failed_ids(tx, site_id, message_id, after_id, _PAGE)
+            found = await subscriptions.by_ids(tx, site_id, ids) if ids else ()
+            return ids, any(state == SubscriptionState.ACTIVE for _, _, state in found)
+
+        ids, active = await context.database.read(body)
+        if active or not ids:
+            return active
+        after_id = ids[-1]
