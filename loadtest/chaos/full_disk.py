@@ -14,7 +14,7 @@ from loadtest.chaos.stand import Stand
 QUIET = 1.0  # seconds without a POST: sending has stopped
 QUIET_WITHIN = 30.0
 STOPPED = '"sending": "stopped"'  # in a sender's log, at the first flush that failed
-LOOKS = 20  # answers of the API while the disk is full
+LOOKS = 10  # answers of the API while the disk is full
 
 
 async def run_full_disk(stand: Stand, subscribers: int, disk: Disk) -> Round:
