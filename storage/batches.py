@@ -5,8 +5,9 @@ transaction that finishes the old one. A batch is immutable but for its lease; a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from storage import pacing, throttles
 from storage.database import Row, Transaction
 from storage.ids import pack as pack
 from storage.ids import unpack as unpack
@@ -17,6 +18,10 @@ _SQL = load("batches")
 MAX_MEMBERS = 500
 TRANSACTIONAL = 0  # lanes: the lower is always claimed first
 BULK = 1
+LOOK = 128  # messages that a claim looks at in one go
+NAP = 2_000  # milliseconds that it does not look again at one of so many that had nothing to claim
+_MOST_LOOKS = 8  # in one transaction
+PROVIDERS = ("fcm", "mozilla", "apple", "wns", "other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class Batch:
     lane: int
     created_at: int
     leases: int = 0  # how often it was claimed; 1 on its first claim, so nobody has sent any of it before
+    paced_from: int = 0  # of a claimed batch with a rate: send its members evenly from here on …
+    paced_for: int = 0  # … for so many milliseconds; 0: there is no rate
 
 
 async def add_many(tx: Transaction, batches: Sequence[Batch]) -> None:
@@ -60,6 +67,9 @@ async def add_many(tx: Transaction, batches: Sequence[Batch]) -> None:
             for batch in batches
         ],
     )
+    due = [batch.due_at for batch in batches if batch.due_at is not None]
+    if due:
+        await tx.execute(_SQL["wake"], sorted({batch.message_id for batch in batches}), min(due))
     await tx.notify_work()
 
 
@@ -70,20 +80,49 @@ async def claim(
     lease_ms: int,
     limit: int = 1,
     lanes: Sequence[int] = (TRANSACTIONAL, BULK),
+    providers: Sequence[str] = PROVIDERS,
+    paced: bool = True,
 ) -> list[Batch]:
     """Leases up to `limit` batches to `owner` for `lease_ms`; two callers never receive the same batch.
 
-    Claimable: due, of a message that is `sending`, and free or with its lease run out. Order: the lower lane,
-    then the site and message whose turn it is, then the batch due first. Taking a turn moves the message
-    behind the others by as many places as its site has messages sending in that lane, so that sites share
-    alike, however many messages each of them sends.
+    Claimable: due, of a message that is `sending`, free or with its lease run out, of one of `providers`, and
+    not held by a throttle. What has a rate (its message, site or provider) is granted its time in this very
+    transaction, and only with `paced`. Order: the lower lane, then the site and message whose turn it is,
+    then the provider, then the batch due first. Taking a turn moves the message behind the others by as many
+    places as its site has messages sending in that lane, so that sites share alike, however many messages
+    each of them sends.
     """
-    rows = await tx.fetch(_SQL["claim"], owner, now, lease_ms, limit, min(lanes), max(lanes))
-    if rows:
-        claimed = sorted({row[2] for row in rows})
-        await tx.execute(_SQL["advance_turns"], claimed)  # before they move on: it notes the turn they had
-        await tx.execute(_SQL["take_turn"], claimed)
-    return [_batch(row) for row in rows]
+    open_providers = await throttles.open_providers(tx, now, providers, paced=paced)
+    if not open_providers:
+        return []
+    first, last = min(lanes), max(lanes)
+    picked: list[Batch] = []
+    for _ in range(_MOST_LOOKS):
+        arguments = (owner, now, lease_ms, limit - len(picked), first, last, open_providers, int(paced), LOOK)
+        picked += [_batch(row) for row in await tx.fetch(_SQL["claim"], *arguments)]
+        if len(picked) >= limit:
+            break
+        # Either these were all there are, or so many had nothing that they must not be looked at every time.
+        walked = await tx.fetch(_SQL["walked"], now, first, last, int(paced), LOOK)
+        idle = {row[0] for row in walked}.difference(batch.message_id for batch in picked)
+        if len(walked) < LOOK or not idle:
+            break
+        await tx.execute(_SQL["nap"], sorted(idle), now, now + NAP)
+    if not picked:
+        return []
+    claimed = sorted({batch.message_id for batch in picked})
+    await tx.execute(_SQL["advance_turns"], claimed)  # before they move on: it notes the turn they had
+    message_rates = await tx.fetch(_SQL["take_turn"], claimed)
+    rates = await pacing.rates_of(tx, picked, message_rates)
+    if not rates:
+        return picked
+    granted, refused = await pacing.grant(tx, picked, rates, now)
+    if refused:
+        await tx.execute(_SQL["unclaim"], refused, owner)
+    return [
+        batch if share is None else replace(batch, paced_from=share.start_at, paced_for=share.length)
+        for batch, share in granted
+    ]
 
 
 async def claim_of_message(

@@ -8,7 +8,7 @@ have of it. `site_id` EVERY_SITE and `provider` EVERY_PROVIDER stand for all of 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from storage.database import Transaction
+from storage.database import Row, Transaction
 from storage.queries import load
 
 _SQL = load("throttles")
@@ -52,12 +52,14 @@ async def confirm(tx: Transaction, provider: str, now: int) -> None:
     """An admin says that those who are gone at this provider really are: release it, and do not hold it for
     the same reason before a day has passed."""
     await tx.execute(_SQL["confirm"], provider, CONFIRMED, now)
+    await tx.execute(_SQL["wake"], EVERY_SITE)
     await tx.notify_work()
 
 
 async def release(tx: Transaction, site_id: int, provider: str) -> bool:
     """End a hold at once, whatever its reason; a rate stays. False when there is no such row."""
     released = bool(await tx.execute(_SQL["release"], site_id, provider))
+    await tx.execute(_SQL["wake"], site_id)
     await tx.notify_work()
     return released
 
@@ -87,6 +89,26 @@ async def in_force(tx: Transaction, now: int, limit: int = 10_000) -> Sequence[T
     """For senders: every row of a provider itself, and the sites that are held at `now`."""
     rows = [*await tx.fetch(_SQL["of_providers"]), *await tx.fetch(_SQL["held_sites"], now, limit)]
     return [Throttle(*row) for row in rows]
+
+
+async def open_providers(tx: Transaction, now: int, providers: Sequence[str], *, paced: bool) -> list[str]:
+    """Those of `providers` that a claim may look at now; without `paced` those that have no rate either."""
+    closed = {
+        row.provider
+        for row in [Throttle(*row) for row in await tx.fetch(_SQL["of_providers"])]
+        if row.not_before > now or row.next_at > now or (row.rate is not None and not paced)
+    }
+    return [] if EVERY_PROVIDER in closed else [name for name in providers if name not in closed]
+
+
+async def rates(tx: Transaction, site_ids: Sequence[int]) -> Sequence[Row]:
+    """(site_id, provider, rate, next_at) of those that have a rate, nobody else's until this ends."""
+    return await tx.fetch(_SQL["rates"], list(site_ids))
+
+
+async def pace(tx: Transaction, site_id: int, provider: str, next_at: int) -> None:
+    """The time up to `next_at` is granted."""
+    await tx.execute(_SQL["pace"], site_id, provider, next_at)
 
 
 async def forget(tx: Transaction, before: int, limit: int = 1_000) -> int:

@@ -13,6 +13,15 @@ create table throttles (
 ) {without_rowid};
 create index throttles_by_time on throttles (not_before);
 
+-- Until when the claim passes over a message of which it found nothing to claim; with the pace of a message in the
+-- index that the claim walks.
+alter table messages add column nap_until bigint not null default 0;
+drop index messages_sending;
+create index messages_sending on messages (lane, turn, nap_until, next_at) where state = 'sending';
+create index messages_napping on messages (site_id) where state = 'sending' and nap_until > 0;
+-- A provider that is held costs one look, however many batches wait for it.
+create index batches_by_provider on batches (message_id, provider, due_at);
+
 create index messages_paused on messages (id) where state = 'paused';
 
 -- What mass-404 guards and the housekeeper look for among subscriptions that have ended.

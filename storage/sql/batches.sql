@@ -3,29 +3,51 @@ insert into batches (id, site_id, message_id, provider, members, size, due_at, a
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: claim (sqlite)
--- Walks the sending messages in the order of their turns (messages_sending) and looks into each one's due batches
--- (batches_by_due) until it has enough. CROSS JOIN fixes that order of loops; an ORDER BY due_at would sort them all.
+-- Walks the next $9 sending messages in the order of their turns (messages_sending). One that has nothing due costs one
+-- look (batches_by_due), one that is due on a provider that its site may not use one look more (throttles); then come
+-- the provider's due batches (batches_by_provider) until there are enough. CROSS JOIN fixes that order of loops; an
+-- ORDER BY outside would sort all there are. $8 is 0 where nothing may be claimed that has a rate.
 update batches set lease_owner = $1, lease_until = lease_now() + $3, leases = leases + 1
 where id in (
     select b.id
-    from messages m indexed by messages_sending cross join batches b indexed by batches_by_due
-    where m.state = 'sending' and m.lane between $5 and $6
-        and b.message_id = m.id and b.due_at <= $2 and (b.lease_until is null or b.lease_until <= lease_now())
-    order by m.lane, m.turn limit $4)
+    from (
+            select id, site_id from messages indexed by messages_sending
+            where state = 'sending' and lane between $5 and $6 and nap_until <= $2 and next_at <= $2
+                and ($8 = 1 or rate is null)
+            order by lane, turn limit $9) m
+        cross join json_each($7) p
+        cross join batches b indexed by batches_by_provider
+    where exists (select 1 from batches due indexed by batches_by_due where due.message_id = m.id and due.due_at <= $2)
+        and not exists (select 1 from throttles t where t.site_id = m.site_id and t.provider = ''
+            and (t.not_before > $2 or t.next_at > $2 or ($8 = 0 and t.rate is not null)))
+        and not exists (select 1 from throttles t where t.site_id = m.site_id and t.provider = p.value
+            and (t.not_before > $2 or t.next_at > $2 or ($8 = 0 and t.rate is not null)))
+        and b.message_id = m.id and b.provider = p.value and b.due_at <= $2
+        and (b.lease_until is null or b.lease_until <= lease_now())
+    limit $4)
 returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
 
 -- name: claim (postgres)
--- The same walk: the lateral subquery keeps the order of its outer side and stops at the limit. What another
+-- The same walk: the lateral subqueries keep the order of their outer side and stop at the limit. What another
 -- sender is claiming at this moment is skipped, not waited for.
 with picked as materialized (
     select b.id
     from (
-        select id from messages
-        where state = 'sending' and lane between $5 and $6
-        order by lane, turn
+        select id, site_id from messages
+        where state = 'sending' and lane between $5 and $6 and nap_until <= $2 and next_at <= $2
+            and ($8 = 1 or rate is null)
+        order by lane, turn limit $9
     ) m cross join lateral (
+        select due_at from batches where message_id = m.id and due_at <= $2 order by due_at limit 1
+    ) due cross join lateral (
+        select p.provider from unnest($7::text[]) p (provider)
+        where not exists (select 1 from throttles t where t.site_id = m.site_id and t.provider in ('', p.provider)
+            and (t.not_before > $2 or t.next_at > $2 or ($8 = 0 and t.rate is not null)))
+        offset 0
+    ) p cross join lateral (
         select id from batches
-        where message_id = m.id and due_at <= $2 and (lease_until is null or lease_until <= lease_now())
+        where message_id = m.id and provider = p.provider and due_at <= $2
+            and (lease_until is null or lease_until <= lease_now())
         order by due_at limit $4
         for update skip locked
     ) b
@@ -34,6 +56,26 @@ with picked as materialized (
 update batches set lease_owner = $1, lease_until = lease_now() + $3, leases = leases + 1
 where id in (select id from picked)
 returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+
+-- name: walked
+-- The messages that the claim has just looked at.
+select id from messages
+where state = 'sending' and lane between $2 and $3 and nap_until <= $1 and next_at <= $1 and ($4 = 1 or rate is null)
+order by lane, turn limit $5;
+
+-- name: nap
+-- No longer than until its next batch is due; spread out, so that they do not all wake up in one claim.
+update messages
+set nap_until = coalesce((select min(b.due_at) from batches b
+    where b.message_id = messages.id and b.due_at > $2 and b.due_at < $3), $3) - messages.id % 1000
+where id in ids($1) and state = 'sending';
+
+-- name: wake
+update messages set nap_until = 0 where id in ids($1) and nap_until > $2;
+
+-- name: unclaim
+-- As if the claim had not picked them.
+update batches set lease_owner = null, lease_until = null, leases = leases - 1 where id in ids($1) and lease_owner = $2;
 
 -- name: advance_turns (sqlite)
 update turns set turn = (select max(turns.turn, max(m.turn)) from messages m where m.id in ids($1) and m.lane = turns.lane)
@@ -54,7 +96,8 @@ set turn = (select case when t.turn > messages.turn then t.turn else messages.tu
         from turns t where t.lane = messages.lane)
     + (select count(*) from messages o
         where o.state = 'sending' and o.site_id = messages.site_id and o.lane = messages.lane)
-where id in ids($1);
+where id in ids($1)
+returning id, rate, next_at;
 
 -- name: claim_of_message (sqlite)
 update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = leases + 1

@@ -72,8 +72,9 @@ where site_id = $1 and message_id = $2 and subscription_id > $3
 order by subscription_id limit $4;
 
 -- name: failed_page
--- The condition of the index deliveries_failed, word for word.
-select subscription_id, attempt, variant, outcome, reason, code, at from deliveries
+-- The condition of the index deliveries_failed, word for word; SQLite would read all deliveries without the hint.
+select subscription_id, attempt, variant, outcome, reason, code, at
+from deliveries /* sqlite: indexed by deliveries_failed */
 where site_id = $1 and message_id = $2 and subscription_id > $3 and outcome <> 'accepted' and outcome <> 'skipped'
     and (cast($5 as text) is null or outcome = $5)
 order by subscription_id limit $4;

@@ -77,7 +77,7 @@ where id = $1 and state = 'scheduled';
 -- Behind the turn taken last by as many places as its site has messages sending: those of one site are spread
 -- out among the others' instead of going first in a row.
 update messages
-set turn = (select t.turn from turns t where t.lane = messages.lane)
+set nap_until = 0, turn = (select t.turn from turns t where t.lane = messages.lane)
     + (select count(*) from messages o
         where o.state = 'sending' and o.site_id = messages.site_id and o.lane = messages.lane)
 where id = $1;
@@ -137,3 +137,6 @@ select m.id, m.audience, r.kind, cast(sum(r.n) as bigint)
 from messages m left join rollups r on r.site_id = m.site_id and r.message_id = m.id
 where m.id in ids($1)
 group by m.id, m.audience, r.kind;
+
+-- name: pace
+update messages set next_at = $2 where id = $1;

@@ -18,6 +18,11 @@ on conflict (site_id, provider) do update set not_before = 0, reason = excluded.
 -- name: release
 update throttles set not_before = 0, reason = null, since = null, failures = 0 where site_id = $1 and provider = $2;
 
+-- name: wake
+-- Messages that the claim passes over for a while because nothing of them could be claimed.
+update messages set nap_until = 0
+where state = 'sending' and nap_until > 0 and (site_id = $1 or cast($1 as bigint) = 0);
+
 -- name: set_rate
 insert into throttles (site_id, provider, rate) values ($1, $2, $3)
 on conflict (site_id, provider) do update set rate = excluded.rate, next_at = 0;
@@ -45,3 +50,11 @@ where not_before > $1 and site_id > 0 order by not_before desc limit $2;
 delete from throttles
 where (site_id, provider) in (
     select site_id, provider from throttles where not_before < $1 and rate is null limit $2);
+
+-- name: rates
+-- Locked until the transaction ends: two claims must not grant the same time.
+select site_id, provider, rate, next_at from throttles
+where site_id in ids($1) and rate is not null order by site_id, provider /* postgres: for update */;
+
+-- name: pace
+update throttles set next_at = $3 where site_id = $1 and provider = $2;

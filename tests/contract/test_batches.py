@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from storage import batches, messages
+from storage import batches, messages, throttles
 from storage.batches import BULK, TRANSACTIONAL, Batch, unpack
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.errors import Conflict
 from storage.messages import MessageState
+from storage.throttles import EVERY_PROVIDER, EVERY_SITE
 from tests.contract.rows import MESSAGE, NOW, SITE, add_sending, add_site, batch
 
 MINUTE = 60_000
@@ -207,3 +208,138 @@ async def test_the_next_due_time_is_known(database: Database) -> None:
     assert await database.read(lambda tx: batches.next_due(tx, NOW)) == NOW + 7
     await cancel(database, 2)
     assert await database.read(lambda tx: batches.next_due(tx, NOW)) == NOW + 9
+
+
+@pytest.mark.parametrize(
+    "held", [(SITE, "fcm"), (SITE, EVERY_PROVIDER), (EVERY_SITE, "fcm"), (EVERY_SITE, EVERY_PROVIDER)]
+)
+async def test_what_is_held_is_not_claimed_before_its_time(database: Database, held: tuple[int, str]) -> None:
+    await add_sending(database)
+    await add(database, batch(), batch())
+    await database.write(lambda tx: throttles.hold(tx, *held, NOW + 60, "retry_after", NOW))
+    assert await claim(database, now=NOW + 59) == []
+    assert len(await claim(database, now=NOW + 60)) == 1
+    await database.write(lambda tx: throttles.hold(tx, *held, NOW + 90, "retry_after", NOW))
+    assert await claim(database, now=NOW + 60) == []
+    await database.write(lambda tx: throttles.release(tx, *held))
+    assert len(await claim(database, now=NOW + 60)) == 1
+
+
+async def test_a_hold_leaves_other_providers_and_sites_alone(database: Database) -> None:
+    await add_site(database, SITE + 1)
+    await add_sending(database)
+    await add_sending(database, MESSAGE + 1, SITE + 1)
+    mine, others = batch(provider="mozilla"), batch(MESSAGE + 1, SITE + 1)
+    await add(database, batch(), mine, others)
+    await database.write(lambda tx: throttles.hold(tx, SITE, "fcm", NOW + 60, "retry_after", NOW))
+    assert {each.id for each in await claim(database, limit=9)} == {mine.id, others.id}
+
+
+async def test_only_providers_that_the_sender_has_room_for_are_claimed(database: Database) -> None:
+    await add_sending(database)
+    apple = batch(provider="apple")
+    await add(database, batch(), batch(), apple)
+
+    async def body(tx: Transaction) -> list[Batch]:
+        return await batches.claim(tx, "me", NOW, MINUTE, 9, (0, 1), ["apple", "wns"])
+
+    assert [each.id for each in await database.write(body)] == [apple.id]
+
+
+async def test_a_claim_of_a_message_with_a_rate_takes_its_share_of_the_time(database: Database) -> None:
+    await add_sending(database, rate=2)
+    await add(database, batch(ids=(1, 2, 3, 4)), batch(ids=(5, 6)), batch(ids=(7, 8)))
+    (first,) = await claim(database)
+    assert (first.paced_from, first.paced_for) == (NOW, 2_000)
+    assert await claim(database, "other", now=NOW + 1_999) == []
+    (second,) = await claim(database, "other", now=NOW + 2_500)
+    assert (second.paced_from, second.paced_for) == (NOW + 2_500, 1_000)
+
+
+async def test_one_claim_takes_no_more_than_a_few_seconds_of_a_rate(database: Database) -> None:
+    await add_sending(database, rate=1)
+    await add(database, *(batch(ids=(n, n + 1, n + 2)) for n in range(1, 13, 3)))
+    claimed = await claim(database, limit=9)
+    assert sorted((each.paced_from - NOW, each.paced_for) for each in claimed) == [(0, 3_000), (3_000, 3_000)]
+    later = await claim(database, "other", now=NOW + 6_000, limit=9)
+    assert [each.leases for each in later] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "rated", [(SITE, "fcm"), (SITE, EVERY_PROVIDER), (EVERY_SITE, "fcm"), (EVERY_SITE, EVERY_PROVIDER)]
+)
+async def test_a_rate_of_a_site_or_provider_holds_over_messages(
+    database: Database, rated: tuple[int, str]
+) -> None:
+    await add_sending(database)
+    await add_sending(database, MESSAGE + 1)
+    await add(database, batch(), batch(MESSAGE + 1))
+    await database.write(lambda tx: throttles.set_rate(tx, *rated, 1))
+    assert [each.paced_for for each in await claim(database)] == [3_000]
+    assert await claim(database, "other", now=NOW + 2_999) == []
+    assert [each.paced_for for each in await claim(database, "other", now=NOW + 3_000)] == [3_000]
+
+
+async def test_of_several_rates_the_slowest_decides(database: Database) -> None:
+    await add_sending(database, rate=3)
+    await add(database, batch())
+    await database.write(lambda tx: throttles.set_rate(tx, SITE, "fcm", 1))
+    assert [each.paced_for for each in await claim(database)] == [3_000]
+
+
+async def test_two_claims_at_once_never_grant_the_same_time(database: Database) -> None:
+    await add_sending(database, rate=10)
+    await add(database, *(batch(ids=range(1, 6)) for _ in range(6)))
+    rounds = await asyncio.gather(*(claim(database, f"sender {n}") for n in range(6)))
+    starts = sorted(each.paced_from for got in rounds for each in got)
+    assert starts == [NOW + 500 * n for n in range(len(starts))]
+    assert starts
+
+
+async def test_without_room_for_what_is_paced_only_the_rest_is_claimed(database: Database) -> None:
+    await add_sending(database, rate=10)
+    await add_sending(database, MESSAGE + 1)
+    free = batch(MESSAGE + 1)
+    await add(database, batch(), free)
+
+    async def body(tx: Transaction) -> list[Batch]:
+        return await batches.claim(tx, "me", NOW, MINUTE, 9, paced=False)
+
+    assert [each.id for each in await database.write(body)] == [free.id]
+
+
+async def test_a_claim_finds_the_one_message_that_may_be_sent_among_many_that_may_not(
+    database: Database,
+) -> None:
+    await add_site(database, SITE + 1)
+    for id in range(1, 2 * batches.LOOK + 3):
+        await add_sending(database, id)
+        await add(database, batch(id))
+    await add_sending(database, MESSAGE, SITE + 1)
+    await add(database, batch(MESSAGE, SITE + 1), batch(MESSAGE, SITE + 1))
+    await database.write(lambda tx: throttles.hold(tx, SITE, "fcm", NOW + 60_000, "retry_after", NOW))
+    assert [each.message_id for each in await claim(database)] == [MESSAGE]
+    assert [each.message_id for each in await claim(database, now=NOW + 1)] == [MESSAGE]
+    await database.write(lambda tx: throttles.release(tx, SITE, "fcm"))
+    assert len(await claim(database, now=NOW + 2, limit=32)) == 32
+
+
+async def test_a_message_that_was_passed_over_is_looked_at_when_it_gets_a_new_batch(
+    database: Database,
+) -> None:
+    for id in range(1, batches.LOOK + 1):
+        await add_sending(database, id)
+    assert await claim(database) == []
+    fresh = batch(7)
+    await add(database, fresh)
+    assert [each.id for each in await claim(database, now=NOW + 1)] == [fresh.id]
+
+
+async def test_a_message_that_was_passed_over_is_looked_at_when_its_next_batch_is_due(
+    database: Database,
+) -> None:
+    for id in range(1, batches.LOOK + 1):
+        await add_sending(database, id)
+    await add(database, batch(7, due_at=NOW + 1_200))
+    assert await claim(database) == []
+    assert len(await claim(database, now=NOW + 1_200)) == 1

@@ -1,7 +1,7 @@
 import pytest
 
 from storage import throttles
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.throttles import EVERY_PROVIDER, EVERY_SITE, FOR_GOOD, Throttle
 from tests.contract.rows import NOW, SITE
 
@@ -36,7 +36,7 @@ async def test_a_hold_after_another_has_ended_begins_anew(database: Database) ->
 
 
 async def test_held_lists_what_is_held_now_by_its_end(database: Database) -> None:
-    async def fill(tx: throttles.Transaction) -> None:
+    async def fill(tx: Transaction) -> None:
         await throttles.hold(tx, EVERY_SITE, "apple", FOR_GOOD, "mass_gone", NOW)
         await throttles.hold(tx, SITE, EVERY_PROVIDER, NOW + 5, "retry_after", NOW)
         await throttles.hold(tx, SITE, "fcm", NOW, "retry_after", NOW)
@@ -83,7 +83,7 @@ async def test_a_confirmed_provider_is_not_held_and_says_since_when(database: Da
 
 
 async def test_senders_hear_of_providers_and_of_sites_that_are_held(database: Database) -> None:
-    async def fill(tx: throttles.Transaction) -> None:
+    async def fill(tx: Transaction) -> None:
         await throttles.hold(tx, EVERY_SITE, "apple", NOW - 9, "breaker", NOW - 99, 1)
         await throttles.hold(tx, SITE, "fcm", NOW + 5, "retry_after", NOW)
         await throttles.hold(tx, SITE, "wns", NOW, "retry_after", NOW)
