@@ -35,7 +35,7 @@ def run_locust(url: str, folder: Path, options: argparse.Namespace) -> Summary:
         "LOADTEST_TROUBLE": "" if options.scenario == "healthy" else "1",
     }
     users = options.visitors + 6  # and the fixed ones: five back ends, an admin
-    arguments = ["-u", str(users), "-r", str(max(1, users // 3)), "-t", f"{options.seconds}s", "--host", url]
+    arguments = ["-u", str(users), "-r", str(max(20, users // 3)), "-t", f"{options.seconds}s", "--host", url]
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
     with (folder / "locust.log").open("wb") as log:
         subprocess.run([*command, *arguments], env=environment, stdout=log, stderr=log, check=False)

@@ -27,9 +27,19 @@ run = Run.from_environment()
 tally = Tally()
 
 
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def prepare_headless(environment: Environment, **more: Any) -> None:
+    """Before the clock of `--run-time` starts."""
+    options = environment.parsed_options
+    if options is not None and options.headless:
+        environment.host = environment.host or options.host
+        prepare(environment, **more)
+
+
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
 def prepare(environment: Environment, **_: Any) -> None:
-    run.prepare(environment.host or "http://127.0.0.1:8080")
+    if not run.sites:
+        run.prepare(environment.host or "http://127.0.0.1:8080")
 
 
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]

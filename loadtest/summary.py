@@ -42,6 +42,8 @@ class Summary(Struct, frozen=True):
         """Sentences; none is a pass. In trouble (`healthy` False) messages may be left unfinished."""
         found = [f"{count} x {error}" for error, count in self.errors.items()]
         exact = self.exactness
+        if not self.rows or not exact.messages:
+            found.append("nothing was asked of the gateway")
         if exact.sums_wrong:
             found.append(f"{exact.sums_wrong} answers whose counters do not add up to the audience")
         if exact.repeated:
