@@ -25,6 +25,7 @@ from gateway.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from gateway.webpush import Provider
 
 Json = dict[str, Any]
 
@@ -32,6 +33,7 @@ _TITLE = "Web-push gateway"
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{(\w+)}")
 _ID_LENGTH = 13
+_PATH_VALUES = {"provider": [str(each) for each in Provider]}
 
 
 def build_document(routes: Sequence[Route], version: str) -> Json:
@@ -123,6 +125,8 @@ def _parameters(route: Route, schemas: _Schemas) -> list[Json]:
         schema: Json = {"type": "string"}
         if name in PATH_KINDS:
             schema["pattern"] = f"^{PATH_KINDS[name]}_[0-9a-hjkmnp-tv-z]{{{_ID_LENGTH}}}$"
+        if name in _PATH_VALUES:
+            schema["enum"] = _PATH_VALUES[name]
         parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
     for header in route.request_headers:
         schema = {"type": "string", "maxLength": 255}

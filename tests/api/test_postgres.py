@@ -41,6 +41,11 @@ from tests.api.test_sites import (  # noqa: F401
     test_a_change_touches_only_what_it_names,
     test_a_deleted_site_is_gone_with_its_tokens,
 )
+from tests.api.test_throttles import (  # noqa: F401
+    test_a_site_sees_its_own_and_whole_providers,
+    test_a_sites_rate_is_set_and_lifted,
+    test_who_was_wrongly_called_gone_is_active_again,
+)
 from tests.databases import PostgresServer, postgres_server  # noqa: F401
 
 

@@ -1,6 +1,6 @@
 """Routes for admins and their back ends."""
 
-from gateway.api.admin import audit, failures, health, keys, messages, sites, subscriptions, tokens
+from gateway.api.admin import audit, failures, health, keys, messages, sites, subscriptions, throttles, tokens
 from gateway.api.route import Route
 
 ADMIN_ROUTES: tuple[Route, ...] = (
@@ -10,6 +10,7 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *subscriptions.ROUTES,
     *messages.ROUTES,
     *failures.ROUTES,
+    *throttles.ROUTES,
     *audit.ROUTES,
     *health.ROUTES,
 )
