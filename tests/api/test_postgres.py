@@ -12,6 +12,13 @@ from tests.api.test_access import (  # noqa: F401
     test_the_first_start_makes_one_admin_token_and_shows_it_once,
 )
 from tests.api.test_audit import test_every_change_is_in_the_audit_log_with_who_and_what  # noqa: F401
+from tests.api.test_control_characters import (  # noqa: F401
+    test_a_page_that_writes_nul_is_told_so,
+    test_an_admin_who_writes_nul_is_told_so,
+    test_lines_with_nul_are_reported_and_the_others_are_kept,
+    test_nul_in_a_notifications_text_is_kept,
+    test_nul_in_a_query_is_refused,
+)
 from tests.api.test_failures import (  # noqa: F401
     test_all_failures_are_exported_as_lines,
     test_failures_of_one_outcome,
