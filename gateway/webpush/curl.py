@@ -68,7 +68,8 @@ class CurlTransport:
         self._idle: list[Transfer] = []
         self._active: set[Transfer] = set()
         self._watched: dict[int, int] = {}
-        self._timer: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon = False  # `_on_soon` is scheduled
         self._drained: asyncio.Event | None = None
         self._closed = False
         self._multi = self._make_multi()
@@ -160,15 +161,22 @@ class CurlTransport:
                 remove(fd)
 
     def _on_timer(self, timeout_ms: int) -> None:
+        if timeout_ms == 0 and self._soon:  # said with every request that is added: one turn serves them all
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._closed or timeout_ms < 0:
             return
         if timeout_ms == 0:  # libcurl must not be entered from its own callback
-            self._timer = self._loop.call_soon(self._on_time)
+            self._soon = True
+            self._loop.call_soon(self._on_soon)
         else:
             self._timer = self._loop.call_later(timeout_ms / 1000, self._on_time)
+
+    def _on_soon(self) -> None:
+        self._soon = False
+        self._act(pycurl.SOCKET_TIMEOUT, 0)
 
     def _on_time(self) -> None:
         self._timer = None
