@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run test lint format bench micro screenshots lock clean
+.PHONY: help run test lint format bench micro load isolation openfiles screenshots lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,18 @@ bench: $(VENV)/dev.stamp ## CPU per message against a local HTTP/2 sink, next to
 micro: $(VENV)/dev.stamp ## CPU of each step of one push
 	@bash tests/install.sh nginx
 	$(BIN)/python -m loadtest.micro
+
+load: $(VENV)/dev.stamp ## Locust's users against a gateway and a fake push service for a minute
+	@bash tests/install.sh nginx
+	$(BIN)/python -m loadtest.load
+
+isolation: $(VENV)/dev.stamp ## latencies of everybody else beside a blast to a million
+	@bash tests/install.sh nginx
+	$(BIN)/python -m loadtest.isolation
+
+openfiles: $(VENV)/dev.stamp ## ten thousand connections at a limit of 1,024 open files
+	@bash tests/install.sh nginx
+	$(BIN)/python -m loadtest.openfiles
 
 screenshots: $(VENV)/dev.stamp ## take the documentation's pictures anew, in a real browser
 	SCREENSHOTS=docs $(BIN)/pytest -q tests/e2e/test_demo.py -k chromium

@@ -27,6 +27,7 @@ from loadtest.filling import FilledSite, add_site
 from loadtest.gateway_process import running_gateway
 from loadtest.probes import Client, Probes, Sent, Times, moment, percentile
 from loadtest.sink import Sink, find_nginx
+from loadtest.summary import faults
 from loadtest.timed_sink import arrivals, running_timed_sink
 from storage.ids import Kind, decode_id
 
@@ -227,7 +228,8 @@ def main() -> int:
     if options.write:
         with RESULTS.open("a", encoding="utf-8") as file:
             file.write(f"\n## Isolation\n\n{text}")
-    return 1 if any(line.good is False for line in lines) else 0
+    missed = any(line.good is False for line in lines)
+    return 1 if missed or faults(complaints, healthy=True) else 0
 
 
 if __name__ == "__main__":

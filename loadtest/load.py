@@ -17,7 +17,7 @@ import msgspec
 from loadtest.fake_push import ADDRESSES, running_push_service
 from loadtest.gateway_process import ADMIN_TOKEN, running_gateway
 from loadtest.scenarios import parse_scenarios
-from loadtest.summary import Summary
+from loadtest.summary import Summary, faults
 
 LOCUSTFILE = Path(__file__).parent / "locustfile.py"
 
@@ -68,7 +68,8 @@ def main() -> int:
             with running_gateway(data, settings) as gateway:
                 summary = run_locust(gateway.url, folder, options)
                 complaints = gateway.complaints()
-    problems = summary.problems(healthy=options.scenario == "healthy")
+    healthy = options.scenario == "healthy"
+    problems = summary.problems(healthy=healthy) + faults(complaints, healthy=healthy)
     print(summary.table())
     for event, count in complaints.most_common():
         print(f"the gateway's log: {count} x {event}")

@@ -84,11 +84,12 @@ class Visitor(FastHttpUser):
         with self.client.post(
             path, json=body, headers=self.headers, name=name, catch_response=True
         ) as answer:
-            if answer.status_code != expected:
+            # In trouble the push service may have said 404 meanwhile: then the gateway knows it no more.
+            if answer.status_code != expected and (run.healthy or answer.status_code != 201):
                 answer.failure(f"{name}: {answer.status_code}, not {expected}")
                 return
             found = answer.json()
-            if expected == 200 and found["id"] != self.id:
+            if answer.status_code == 200 and found["id"] != self.id:
                 answer.failure(f"{name}: another id")
             self.id, self.token = found["id"], found["token"]
             self.site.visitors[self.id] = None
@@ -136,7 +137,9 @@ class Visitor(FastHttpUser):
         self.site.visitors.pop(self.id, None)
         path = f"/v1/public/{self.site.id}/subscriptions/{self.id}"
         headers = {**self.headers, "Authorization": f"Bearer {self.token}"}
-        self.client.delete(path, headers=headers, name="unsubscribe")
+        with self.client.delete(path, headers=headers, name="unsubscribe", catch_response=True) as answer:
+            if answer.status_code == 404 and not run.healthy:
+                answer.success()
         self.arrive()
 
 

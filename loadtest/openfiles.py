@@ -35,6 +35,7 @@ from loadtest.filling import FilledSite, add_site
 from loadtest.gateway_process import ADMIN_TOKEN, Gateway, running_gateway
 from loadtest.probes import percentile
 from loadtest.sink import Sink, find_nginx, running_nginx
+from loadtest.summary import faults
 from storage.ids import Kind, decode_id
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -295,7 +296,7 @@ def main() -> int:
         with running_gateway(folder / "data", settings, open_files=options.open_files) as gateway:
             story = uvloop.run(play(gateway, site, browsers, sink, options.connections, pace))
             complaints = gateway.complaints()
-    problems = story.problems()
+    problems = story.problems() + faults(complaints, healthy=True)
     today = datetime.datetime.now(datetime.UTC).date()
     sizes = f"--connections {options.connections} --beacons {options.beacons}"
     text = f"{today}, `python -m loadtest.openfiles {sizes} --open-files {options.open_files}`\n\n{story}\n"

@@ -78,6 +78,12 @@ def _line(row: Row) -> str:
     return f"| {row.name} | {row.requests:,} | {row.failures} | {row.per_second:.1f} | {times} |"
 
 
+def faults(complaints: Mapping[str, int], *, healthy: bool) -> list[str]:
+    """What of the gateway's log fails a run: errors, and in trouble at least the death of a process."""
+    wanted = "error" if healthy else "error sender.died"
+    return [f"the log says {count} x {text}" for text, count in complaints.items() if text.startswith(wanted)]
+
+
 def sum_is_right(progress: Mapping[str, Any]) -> bool:
     """Whether the seven counters add up to the audience; true before it is known."""
     if progress["audience"] is None:

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from loadtest.summary import Exactness, Row, Summary, sum_is_right
+from loadtest.summary import Exactness, Row, Summary, faults, sum_is_right
 
 GOOD = Exactness(
     messages=2,
@@ -60,3 +60,10 @@ def test_the_seven_counters_are_added_up() -> None:
     assert sum_is_right({**progress, "audience": 7})
     assert not sum_is_right({**progress, "audience": 8})
     assert sum_is_right({**progress, "audience": None})
+
+
+def test_an_error_in_the_log_fails_a_run_and_in_trouble_only_the_death_of_a_sender() -> None:
+    log = {"warning connections.refused": 2, "error key.paused": 1, "error sender.died": 3}
+    died = "the log says 3 x error sender.died"
+    assert faults(log, healthy=True) == ["the log says 1 x error key.paused", died]
+    assert faults(log, healthy=False) == [died]
