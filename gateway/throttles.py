@@ -13,9 +13,6 @@ from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.throttles import EVERY_PROVIDER, EVERY_SITE, MASS_GONE, Throttle
 
-# The guard counts within a minute before it holds a provider: what it counted is what may have to come back.
-GUARD_WINDOW = 60_000  # milliseconds
-
 _STEP = 5_000  # subscriptions that come back in one transaction
 _NO_PROVIDER = "There is no provider of this name."
 
@@ -45,8 +42,9 @@ async def list_of_site(context: Context, site_id: int) -> Sequence[Throttle]:
 async def resume_provider(context: Context, actor: str, name: str, gone: Gone) -> int:
     """Send to a provider that is held again, at once; how many subscriptions are active again.
 
-    WrongState when it is not held, and for REVERT when not because so many were gone; NotFound. A million
-    subscriptions come back in steps, the provider is released after the last: if it fails, repeat it.
+    REVERT brings back who was called gone since the hold's `since`, which of the guard's is when it began to
+    count. WrongState when it is not held, and for REVERT when not because so many were gone; NotFound.
+    A million come back in steps, the provider is released after the last: if it fails, repeat it.
     """
     provider, now = _provider(name), context.clock.now()
     held = await _held(context, provider, now)
@@ -54,7 +52,7 @@ async def resume_provider(context: Context, actor: str, name: str, gone: Gone) -
         raise WrongState(
             f"The provider is held for another reason, {held.reason}: nothing is to be reverted."
         )
-    since = (held.since or now) - GUARD_WINDOW
+    since = now if held.since is None else held.since
     reverted = 0
 
     async def revert(tx: Transaction) -> int:

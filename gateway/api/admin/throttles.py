@@ -27,7 +27,9 @@ class Throttle(Struct, frozen=True):
     held: Annotated[bool, Meta(description="Nothing of it is sent.")]
     until: Annotated[Moment | None, Meta(description="null while held: until an admin resumes it.")]
     reason: Annotated[str | None, Meta(description="Why it is held: `mass_gone`, `retry_after`, …")]
-    since: Moment | None
+    since: Annotated[
+        Moment | None, Meta(description="With `mass_gone` when the answers came that led to it: revertible.")
+    ]
     failures: Annotated[int, Meta(description="How often in a row it was held because it failed.")]
     rate: Annotated[int | None, Meta(description="At most so many messages a second; null: no limit.")]
 
@@ -36,7 +38,7 @@ class Resume(Struct, frozen=True, forbid_unknown_fields=True):
     gone: Annotated[
         Gone,
         Meta(
-            description="What was called gone since a minute before it was held: `keep` it so, or `revert`: "
+            description="What was called gone since the hold's `since`: `keep` it so, or `revert`: "
             "those subscriptions are active again."
         ),
     ]
