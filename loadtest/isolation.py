@@ -10,6 +10,7 @@ sites with 10,000 each send at once. Fills the database directly, cancels the bl
 import argparse
 import asyncio
 import datetime
+import os
 import sys
 import tempfile
 import time
@@ -188,11 +189,13 @@ async def fill(folder: Path, sink: Sink, subscribers: int) -> list[FilledSite]:
         return [await add_site(context, name, sink.url, count, browsers) for name, count in counts]
 
 
-def report(lines: Sequence[Line], options: argparse.Namespace) -> str:
+def report(lines: Sequence[Line], options: argparse.Namespace, load: float) -> str:
+    """In Markdown. `load` is the load average before: above 0.5 others had a share in the figures."""
     today = datetime.datetime.now(datetime.UTC).date()
     command = f"python -m loadtest.isolation --subscribers {options.subscribers} --seconds {options.seconds}"
     head = ["| what | measured | goal | |", "|---|---|---|---|"]
-    return "\n".join([f"{today}, `{command}`", "", *head, *map(str, lines), ""])
+    machine = f"{len(os.sched_getaffinity(0))} cores, load average before {load:.1f}"
+    return "\n".join([f"{today}, `{command}`, {machine}", "", *head, *map(str, lines), ""])
 
 
 def main() -> int:
@@ -205,6 +208,7 @@ def main() -> int:
     options = parser.parse_args()
     if find_nginx() is None:
         raise SystemExit("nginx is not installed: apt-get install nginx-light")
+    load = os.getloadavg()[0]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-isolation-")))
         sink = stack.enter_context(running_timed_sink(folder / "sink"))
@@ -221,7 +225,7 @@ def main() -> int:
         with running_gateway(data, settings) as gateway:
             lines = uvloop.run(measure(gateway.url, sink, sites, options))
             complaints = gateway.complaints()
-    text = report(lines, options)
+    text = report(lines, options, load)
     print(text)
     for event, times in complaints.most_common():
         print(f"the gateway's log: {times} x {event}")
