@@ -38,6 +38,12 @@ class Running:
             await self.connect()
         await eventually(lambda: self.acceptor.counts.accepted == STAY)
 
+    async def occupy_rest(self) -> None:
+        """As `occupy`, when one is there already."""
+        for _ in range(STAY - 1):
+            await self.connect()
+        await eventually(lambda: self.acceptor.counts.accepted == STAY)
+
     async def hang_up(self) -> None:
         for writer in self.clients:
             writer.close()
@@ -180,6 +186,20 @@ async def test_connections_that_have_asked_nothing_are_not_idle(serve: Serving) 
     assert (await ask(await running.connect()))[0] == 503
     for each in silent:
         assert (await ask(each))[0] == 200
+
+
+async def test_a_silent_connection_loses_its_place_early_when_others_want_it(serve: Serving) -> None:
+    running = await serve(head_timeout=0.5)
+    first = await running.connect()
+    await eventually(lambda: running.acceptor.counts.accepted == 1)
+    await asyncio.wait_for(running.occupy_rest(), 5)
+
+    async def served() -> bool:
+        return (await ask(await running.connect()))[0] == 200
+
+    await eventually(served)
+    assert await ended(first)
+    assert running.acceptor.counts.head_timeouts >= 1
 
 
 async def test_a_connection_in_the_middle_of_its_next_head_is_not_idle(serve: Serving) -> None:
