@@ -83,9 +83,9 @@ def listen(
 class Acceptor:
     """Feeds connections to an aiohttp server, never holding more than `budget` descriptors at once.
 
-    Over the budget the longest idle keep-alive connection makes room, or one that has said nothing for a fifth of
-    `head_timeout`; when there is none the caller is answered 503 with Retry-After. A connection whose head is not
-    in after `head_timeout` seconds is closed in any case.
+    Over the budget the longest idle keep-alive connection makes room, or one that has said nothing for a
+    fifth of `head_timeout`; when there is none the caller is answered 503 with Retry-After. A connection
+    whose head is not in after `head_timeout` seconds is closed in any case.
     """
 
     def __init__(
