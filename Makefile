@@ -30,11 +30,12 @@ format: $(VENV)/dev.stamp ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp ## CPU per message against a local HTTP/2 sink, next to pywebpush
+bench: $(VENV)/dev.stamp ## CPU per message against a local HTTP/2 sink, next to other senders (BENCH="--full --write")
 	@bash tests/install.sh nginx
-	$(BIN)/python -m loadtest.bench
+	@PYTHON=$(PYTHON) bash loadtest/install.sh
+	$(BIN)/python -m loadtest.bench $(BENCH)
 
-micro: $(VENV)/dev.stamp ## CPU of each step of one push
+micro: $(VENV)/dev.stamp ## CPU of each step of one push beside its budget
 	@bash tests/install.sh nginx
 	$(BIN)/python -m loadtest.micro
 

@@ -55,10 +55,10 @@ def make_browsers(count: int) -> list[Browser]:
 
 
 @asynccontextmanager
-async def open_context(folder: Path, push_hosts: str) -> AsyncIterator[Context]:
-    """The database in `folder`, made when it is not there."""
+async def open_context(folder: Path, push_hosts: str, database_url: str = "") -> AsyncIterator[Context]:
+    """The database at `database_url`, or else the SQLite file in `folder`; made when it is not there."""
     clock = SystemClock()
-    database = await open_database(f"sqlite:///{folder / 'gateway.db'}", migrate=True)
+    database = await open_database(database_url or f"sqlite:///{folder / 'gateway.db'}", migrate=True)
     try:
         yield Context(
             database=database,
