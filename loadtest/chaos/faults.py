@@ -3,7 +3,9 @@
 import asyncio
 import random
 import signal
+import sqlite3
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -24,6 +26,9 @@ REPEATS = LIMITS.in_flight + FULL
 BEYOND_THE_LEASE = LIMITS.lease + 3
 ORPHANS_WITHIN = 2 * LIMITS.stop_within + 5  # seconds: a child finishes what is in flight, and records it
 _LEADERSHIP_OVER = Query("chaos.leadership_over", *["update leases set until = 0"] * 2)
+_GIVEN_BACK = Query(
+    "chaos.given_back", *["select count(*) from batches where lease_owner is null and leases > 0"] * 2
+)
 
 
 class Fault(StrEnum):
@@ -80,6 +85,8 @@ class Havoc:
     longest_orphan: float = 0.0
     violations: list[str] = field(default_factory=list)
     _pauses: list[asyncio.Task[None]] = field(default_factory=list)
+    _dead: set[str] = field(default_factory=set)  # owners
+    _paused: set[int] = field(default_factory=set)  # process ids
 
     async def inflict(self, fault: Fault) -> None:
         """Returns when it is done and the gateway starts anew; a paused sender goes on later."""
@@ -131,22 +138,22 @@ class Havoc:
     async def _kill(self, victims: Collection[Process]) -> None:
         processes.send_signal(victims, signal.SIGKILL)
         self.kills += len(victims)
-        self.may_repeat += REPEATS * sum(each.owner is not None for each in victims)
+        killed = {each.owner for each in victims if each.owner is not None}
+        self.may_repeat += REPEATS * len(killed)
+        self._dead |= killed
 
     async def _kill_api(self, gateway: Gateway) -> None:
         """Its children notice and end by themselves; meanwhile another gateway starts in its place."""
         parent = await gateway.living()
         orphans = {each.pid for each in gateway.processes() if each.parent == parent}
         await self._kill([Process(parent, 0, None)])
-        await self._forget_leadership()
+        await self._hurry()
         loop = asyncio.get_running_loop()
         died_at = loop.time()
-        while left := orphans.intersection(each.pid for each in gateway.processes()):
-            lived = loop.time() - died_at
-            if self._pauses and lived > ORPHANS_WITHIN:
-                return  # held by SIGSTOP, maybe: `settle` looks again
-            self.longest_orphan = max(self.longest_orphan, lived)
-            if lived > ORPHANS_WITHIN:
+        # One that SIGSTOP holds can do nothing yet: `settle` looks again.
+        while left := orphans.intersection(each.pid for each in gateway.processes()) - self._paused:
+            self.longest_orphan = max(self.longest_orphan, loop.time() - died_at)
+            if self.longest_orphan > ORPHANS_WITHIN:
                 self.violations.append(f"children of a dead parent still live: {left}")
                 return
             await asyncio.sleep(0.05)
@@ -156,9 +163,7 @@ class Havoc:
             await gateway.living()
         victims = [each for gateway in gateways for each in gateway.processes()]
         await self._kill(victims)
-        if self.hurry:
-            await self._release({each.owner for each in victims if each.owner is not None})
-            await self._forget_leadership()
+        await self._hurry()
 
     async def _stop_all(self) -> None:
         for gateway in self.gateways:
@@ -171,10 +176,41 @@ class Havoc:
 
     async def _pause(self, sender: Process) -> None:
         """What it had in flight when it was stopped is repeated by whoever takes its batches over."""
+        self._paused.add(sender.pid)
         self.may_repeat += REPEATS
         processes.send_signal([sender], signal.SIGSTOP)
-        await asyncio.sleep(BEYOND_THE_LEASE)
+        if self.hurry and sender.owner is not None:
+            # It cannot know that its lease was ended early, and goes on with what it has read.
+            self.may_repeat += LIMITS.read_ahead + batches.MAX_MEMBERS
+            while self._holds_the_lock():
+                processes.send_signal([sender], signal.SIGCONT)
+                await asyncio.sleep(0.01)
+                processes.send_signal([sender], signal.SIGSTOP)
+            await self._release({sender.owner})
+            await self._taken_over()
+        else:
+            await asyncio.sleep(BEYOND_THE_LEASE)
         processes.send_signal([sender], signal.SIGCONT)
+        self._paused.discard(sender.pid)
+
+    def _holds_the_lock(self) -> bool:
+        """Stopped in the middle of a transaction on SQLite, a sender lets nobody else write."""
+        if self.postgres is not None:
+            return False
+        path = self.database_url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, timeout=0.3, isolation_level=None)) as connection:
+            try:
+                connection.execute("begin immediate")
+                connection.execute("rollback")
+            except sqlite3.OperationalError:
+                return True
+            return False
+
+    async def _taken_over(self) -> None:
+        """Until everything that was given back has been claimed by somebody else."""
+        async with opened(self.database_url) as database, asyncio.timeout(READY_WITHIN):
+            while (await database.read(lambda tx: tx.fetch(_GIVEN_BACK))) != [(0,)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     async def _a_sender(self) -> Process:
         """One that lives, as soon as there is one."""
@@ -193,6 +229,14 @@ class Havoc:
             raise ValueError("this fault is for PostgreSQL")
         return self.postgres
 
+    async def _hurry(self) -> None:
+        """A parent is dead: whatever it led, and what it had no time to give back for dead children, is
+        free."""
+        if self.hurry:
+            await self._release(self._dead)
+            async with opened(self.database_url) as database:
+                await database.write(lambda tx: tx.execute(_LEADERSHIP_OVER))
+
     async def _release(self, owners: set[str]) -> None:
         async def body(tx: Transaction) -> None:
             for owner in owners:
@@ -200,11 +244,6 @@ class Havoc:
 
         async with opened(self.database_url) as database:
             await database.write(body)
-
-    async def _forget_leadership(self) -> None:
-        if self.hurry:
-            async with opened(self.database_url) as database:
-                await database.write(lambda tx: tx.execute(_LEADERSHIP_OVER))
 
 
 def _family(gateway: Gateway) -> list[Process] | None:

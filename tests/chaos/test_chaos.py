@@ -1,7 +1,7 @@
 """The short version of `make chaos`: real processes, real kills, a push service that remembers every POST.
 
-Leases of the killed run out at once (`hurry`): here nobody waits the half minute that they last. Everything
-else is as in the long version, which also stops senders beyond their lease.
+Leases of killed and stopped senders run out at once (`hurry`): here nobody waits the half minute that they
+last. Everything else is as in the long version.
 """
 
 from contextlib import ExitStack
@@ -31,9 +31,10 @@ def check(result: Round) -> None:
 
 async def test_kills_and_stops_lose_nobody_and_repeat_no_more_than_the_bound(tmp_path: Path) -> None:
     moments = [
-        Moment(0.1, Fault.KILL_SENDER),
-        Moment(0.3, Fault.KILL_API),
-        Moment(0.5, Fault.KILL_ALL),
+        Moment(0.05, Fault.PAUSE_SENDER),
+        Moment(0.25, Fault.KILL_SENDER),
+        Moment(0.4, Fault.KILL_API),
+        Moment(0.6, Fault.KILL_ALL),
         Moment(0.8, Fault.STOP_ALL),
     ]
     async with open_stand(tmp_path, pace=PACE) as stand:
