@@ -5,10 +5,29 @@ One `Metrics` for each process; whoever counts is handed it. Senders have no por
 
 from collections import Counter as Tally
 from collections.abc import Iterable
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from storage.deliveries import Result
+from storage.ids import Kind, encode_id
+from storage.throttles import Throttle
+
+
+class Sized(Protocol):
+    @property
+    def size(self) -> int: ...
+
+
+class ProviderLine(Protocol):
+    """What is shown of gateway.delivery.line.Line."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def window(self) -> Sized: ...
+    @property
+    def in_flight(self) -> int: ...
 
 
 class Metrics:
@@ -49,6 +68,38 @@ class Metrics:
             "Answered, not recorded: a kill repeats them.",
             registry=self.registry,
         )
+
+        self.provider_window = Gauge(
+            "gateway_provider_window",
+            "Pushes that may be in flight to a provider at once, as it has let us find out.",
+            ["provider"],
+            registry=self.registry,
+        )
+        self.provider_in_flight = Gauge(
+            "gateway_provider_in_flight",
+            "Pushes to a provider that are POSTed and not answered.",
+            ["provider"],
+            registry=self.registry,
+        )
+        self.throttled_until = Gauge(
+            "gateway_throttled_until_seconds",
+            "When a hold ends, in seconds since the epoch; site 0 is every site, no provider every provider.",
+            ["site", "provider", "reason"],
+            registry=self.registry,
+        )
+
+    def watch_lines(self, lines: Iterable[ProviderLine]) -> None:
+        """How a sender gets on with each provider."""
+        for line in lines:
+            self.provider_window.labels(line.provider).set(line.window.size)
+            self.provider_in_flight.labels(line.provider).set(line.in_flight)
+
+    def watch_throttles(self, throttles: Iterable[Throttle]) -> None:
+        """Everything that is held now."""
+        self.throttled_until.clear()
+        for each in throttles:
+            site = "0" if each.site_id == 0 else encode_id(Kind.SITE, each.site_id)
+            self.throttled_until.labels(site, each.provider, each.reason or "").set(each.not_before / 1_000)
 
     def count_results(self, results: Iterable[Result]) -> None:
         """Add what one flush recorded."""

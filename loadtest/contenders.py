@@ -21,7 +21,7 @@ from pywebpush import webpush_async
 
 from gateway.context import Context
 from gateway.delivery.flight import Flight, Member
-from gateway.delivery.pump import SenderLimits
+from gateway.delivery.limits import SenderLimits
 from gateway.delivery.sender import run_sender
 from gateway.webpush import (
     CurlTransport,

@@ -63,6 +63,7 @@ async def add_many(tx: Transaction, batches: Sequence[Batch]) -> None:
                 batch.variant,
                 batch.lane,
                 batch.created_at,
+                batch.leases,
             )
             for batch in batches
         ],

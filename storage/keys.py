@@ -2,7 +2,7 @@
 them only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,6 +61,11 @@ async def get(tx: Transaction, site_id: int, id: int) -> ApplicationServerKey:
 async def by_ids(tx: Transaction, ids: Sequence[int]) -> Sequence[ApplicationServerKey]:
     """Those that exist, in no order. For senders: one query for all keys of many batches."""
     return [_key(row) for row in await tx.fetch(_SQL["by_ids"], list(ids))]
+
+
+async def states(tx: Transaction, ids: Sequence[int]) -> Mapping[int, KeyState]:
+    """Of those that exist: for senders, who look often."""
+    return {id: KeyState(state) for id, state in await tx.fetch(_SQL["states"], list(ids))}
 
 
 async def newest_active(tx: Transaction, site_id: int) -> ApplicationServerKey | None:

@@ -103,6 +103,16 @@ class MemberRow(NamedTuple):
     expires_at: int | None
     accepted_at: int | None
     external_id: str | None
+    seen_at: int
+
+
+class Gone(NamedTuple):
+    """A push service said at `at` that the subscription with this endpoint does not work any more."""
+
+    site_id: int
+    id: int
+    endpoint: str
+    at: int
 
 
 def endpoint_hash(endpoint: str) -> bytes:

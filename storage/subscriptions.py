@@ -19,6 +19,7 @@ from storage.subscription import (
 )
 from storage.subscription import Attribute as Attribute
 from storage.subscription import Change as Change
+from storage.subscription import Gone as Gone
 from storage.subscription import Imported as Imported
 from storage.subscription import MemberRow as MemberRow
 from storage.subscription import NewSubscription as NewSubscription
@@ -208,12 +209,13 @@ async def by_external_ids(
     return await tx.fetch(_SQL["by_external_ids"], site_id, list(external_ids))
 
 
-async def gone(tx: Transaction, site_id: int, ids: Sequence[int], now: int) -> int:
-    """A push service said 404 or 410: active → gone, or deleted if it never accepted a push (strangers
-    may register
-    endpoints that never worked). How many were active."""
-    deleted = await tx.execute(_SQL["delete_never_accepted"], site_id, list(ids))
-    return deleted + await tx.execute(_SQL["gone"], site_id, list(ids), now)
+async def gone(tx: Transaction, found: Sequence[Gone]) -> int:
+    """active → gone for those that still have the endpoint that a push service said it of; how many.
+
+    A browser may have replaced its endpoint since. One that never accepted a push is removed a day later
+    (`forget_never_accepted`).
+    """
+    return await tx.execute_rows(_SQL["gone"], sorted(set(found)))
 
 
 async def accepted(tx: Transaction, site_id: int, ids: Sequence[int], now: int) -> None:

@@ -8,9 +8,12 @@ from gateway.delivery.retry import deadline, remaining_ttl
 from storage.batches import Batch
 from storage.keys import ApplicationServerKey
 
+KEY_LOOK_AGAIN = 60_000  # milliseconds until members whose key is paused are looked at again
+KEY_IS_PAUSED = "the application server key is paused"
+
 # The columns of storage.subscriptions.MemberRow as the driver returns them: id, state, endpoint, p256dh,
-# auth, key id, expires_at, accepted_at, external id. By position: half a million of these a minute are read.
-Member = tuple[int, str, str, bytes, bytes, int, int | None, int | None, str | None]
+# auth, key id, expires_at, accepted_at, external id, seen_at. By position: half a million a minute are read.
+Member = tuple[int, str, str, bytes, bytes, int, int | None, int | None, str | None, int]
 
 
 @dataclass(eq=False, slots=True)
@@ -28,7 +31,10 @@ class Flight:
     keys: Mapping[int, ApplicationServerKey]  # sealed, by id: those of the members are among them
     waiting: list[Member]  # not sent yet; taken from the end
     started_at: int
+    ready: int = 0  # how many of `waiting` may be sent now: all, unless it is paced
+    queued: bool = False
     in_flight: int = 0
+    left: list[tuple[int, list[int]]] = field(default_factory=list)  # due_at, members: another batch's now
     lost: bool = False  # somebody else may have the lease: record what comes, finish nothing
     ended: bool = False  # the last outcome is known
     complained: bool = False  # a failure to render was logged
@@ -36,11 +42,19 @@ class Flight:
     first_attempt_at: int = field(init=False)
     deadline: int = field(init=False)
     ttl: int = field(init=False)
+    wait_deadline: int = field(init=False)  # how long it may wait before it is sent at all
 
     def __post_init__(self) -> None:
         self.first_attempt_at = self.started_at if self.batch.attempt == 1 else self.batch.created_at
         self.deadline = deadline(self.first_attempt_at, self.outgoing.ttl, self.outgoing.expires_at)
+        began = self.outgoing.started_at if self.batch.attempt == 1 else self.first_attempt_at
+        self.wait_deadline = deadline(began, self.outgoing.ttl, self.outgoing.expires_at)
         self.ttl = remaining_ttl(self.deadline, self.started_at)
+
+    def leave(self, members: list[Member], due_at: int) -> None:
+        """Not to be sent for now: they move to a new batch in the transaction that finishes this one."""
+        if members:
+            self.left.append((due_at, [member[0] for member in members]))
 
     @property
     def done(self) -> bool:

@@ -1,30 +1,50 @@
-"""Keeps what a sender holds in step with the database: extends leases, notices messages that were stopped."""
+"""Keeps what a sender holds in step with the database: extends leases, notices what must not be sent now."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from gateway.clock import Clock
-from gateway.delivery.pump import Pump, SenderLimits
+from gateway.delivery.flight import Flight
+from gateway.delivery.limits import SenderLimits
+from gateway.delivery.pump import Pump
 from gateway.logs import Log
-from storage import batches, messages
-from storage.database import Database
+from gateway.metrics import Metrics
+from storage import batches, keys, messages, throttles
+from storage.database import Database, Transaction
 from storage.deliveries import Outcome, SkipReason
 from storage.errors import StorageUnavailable
+from storage.keys import KeyState
 from storage.messages import MessageState
+from storage.throttles import Throttle
 
 log = Log(__name__)
 
-LOOK_EVERY = 0.5  # seconds until a cancelled message's last POST, at most
+
+class Seen(NamedTuple):
+    """What one look at the database says of the messages and keys that are being sent, and of all holds."""
+
+    messages: Mapping[int, MessageState]
+    keys: Mapping[int, KeyState]
+    throttles: Sequence[Throttle]
 
 
 class Keeper:
     def __init__(
-        self, database: Database, clock: Clock, owner: str, pump: Pump, limits: SenderLimits
+        self,
+        database: Database,
+        clock: Clock,
+        owner: str,
+        pump: Pump,
+        limits: SenderLimits,
+        metrics: Metrics,
     ) -> None:
         self._database = database
         self._clock = clock
         self._owner = owner
         self._pump = pump
         self._limits = limits
+        self._metrics = metrics
 
     async def keep_leases(self) -> None:
         """Extend the leases of all flights three times within their length. Runs until cancelled."""
@@ -51,19 +71,39 @@ class Keeper:
         lease_ms = round(self._limits.lease * 1_000)
         return await self._database.write(lambda tx: batches.extend(tx, held, self._owner, lease_ms))
 
-    async def watch_messages(self) -> None:
-        """Notice soon that a message was cancelled while its batches were open. Runs until cancelled."""
+    async def watch(self) -> None:
+        """Notice soon what is paused, cancelled or held while its batches are open. Runs until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
-            wanted = {flight.batch.message_id for flight in self._pump.flights.values() if flight.waiting}
-            if not wanted:
-                continue
-            try:
-                states = await self._database.read(lambda tx: messages.states(tx, list(wanted)))  # noqa: B023
-            except StorageUnavailable:
-                continue  # the recorder notices too, says so and stops sending
-            self._pump.give_up(
-                [id for id in wanted if states.get(id) is not MessageState.SENDING],
-                Outcome.SKIPPED,
-                SkipReason.CANCELLED,
+            await asyncio.sleep(self._limits.look_every)
+            if self._pump.has_to_look:
+                try:
+                    await self._look([flight for flight in self._pump.flights.values() if flight.waiting])
+                except StorageUnavailable:
+                    continue  # the recorder notices too, says so and stops sending
+
+    async def _look(self, waiting: Sequence[Flight]) -> None:
+        message_ids = sorted({flight.batch.message_id for flight in waiting})
+        key_ids = sorted({key_id for flight in waiting for key_id in flight.keys})
+        now = self._clock.now()
+
+        async def body(tx: Transaction) -> Seen:
+            return Seen(
+                await messages.states(tx, message_ids) if message_ids else {},
+                await keys.states(tx, key_ids) if key_ids else {},
+                await throttles.in_force(tx, now),
             )
+
+        seen = await self._database.read(body)
+        self._pump.gate.know(seen.throttles, now)
+        self._pump.give_back_held()
+        self._pump.give_back([id for id, state in seen.messages.items() if state is MessageState.PAUSED])
+        goes_on = (MessageState.SENDING, MessageState.PAUSED)
+        self._pump.give_up(
+            [id for id in message_ids if seen.messages.get(id) not in goes_on],
+            Outcome.SKIPPED,
+            SkipReason.CANCELLED,
+        )
+        paused = [id for id, state in seen.keys.items() if state is KeyState.PAUSED]
+        if paused:
+            self._pump.give_back_keys(paused)
+        self._metrics.watch_lines(self._pump.lines.values())

@@ -34,6 +34,7 @@ class Outgoing:
         self.size = len(message.content) + len(message.audience_spec)
         self.ttl = message.ttl
         self.expires_at = message.expires_at
+        self.started_at = message.started_at or message.created_at
 
     @cached_property
     def options(self) -> Options:

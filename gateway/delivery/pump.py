@@ -3,43 +3,31 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from gateway.clock import Clock
-from gateway.delivery.flight import Flight, Member
+from gateway.delivery.flight import KEY_IS_PAUSED, KEY_LOOK_AGAIN, Flight, Member
+from gateway.delivery.gate import Gate, Held
+from gateway.delivery.health import Health
+from gateway.delivery.limits import SenderLimits
+from gateway.delivery.line import LANES, Line
+from gateway.delivery.pacer import Pacer
 from gateway.delivery.recorder import Recorder
 from gateway.delivery.request import RequestMaker
-from gateway.logs import Log
+from gateway.delivery.unrecorded import Hold
 from gateway.webpush import PushRequest, Reply, Transport, classify
-from storage.batches import BULK, TRANSACTIONAL
+from storage.batches import PROVIDERS, TRANSACTIONAL
 from storage.deliveries import Outcome, SkipReason
-
-log = Log(__name__)
 
 # Pushes per turn of the event loop: 16 are about two milliseconds, then sockets and timers have their turn.
 PER_TURN = 16
 
 
-@dataclass(frozen=True, slots=True)
-class SenderLimits:
-    """What one sender process takes on. All counts are messages to one subscription."""
-
-    in_flight: int = 1_000  # POSTed, not answered: an 80 ms round trip needs about 600 to keep a core busy
-    bulk_share: float = 0.75  # of `in_flight`; the rest is for transactional messages alone
-    read_ahead: int = 1_000  # claimed and read, not POSTed, per lane
-    lease: float = 30.0  # seconds until somebody else may take over what a dead sender held
-    poll: float = 1.0  # seconds between looks at the database when nothing wakes us
-    stop_within: float = 15.0  # seconds that a stop waits for what is in flight
-    flush_after: float = 0.25  # seconds that a result may wait for company before it is recorded
-
-    @property
-    def bulk_in_flight(self) -> int:
-        return int(self.in_flight * self.bulk_share)
-
-
 class Pump:
-    """Flights in two lanes, transactional first; sends while there is room and the recorder keeps up."""
+    """Flights in a line for each provider; sends while there is room and the recorder keeps up.
+
+    `wake` holds an event for each lane, set when there is room again to claim for one of the providers.
+    """
 
     def __init__(
         self,
@@ -49,6 +37,7 @@ class Pump:
         clock: Clock,
         limits: SenderLimits,
         on_failure: Callable[[Exception], None],
+        random: Callable[[], float],
     ) -> None:
         self._transport = transport
         self._requests = requests
@@ -57,33 +46,50 @@ class Pump:
         self._limits = limits
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
-        self._lanes: dict[int, deque[Flight]] = {TRANSACTIONAL: deque(), BULK: deque()}
-        self._waiting = {TRANSACTIONAL: 0, BULK: 0}
-        self._room = {TRANSACTIONAL: asyncio.Event(), BULK: asyncio.Event()}
+        self.gate = Gate()
+        self._health = Health(self.gate, self, random)
+        self.lines = {provider: Line(provider, limits) for provider in PROVIDERS}
+        self._turns = deque(self.lines.values())  # who is served first
+        self._pacer = Pacer(clock, self._queue)
         self._scheduled = False
         self._stopped = False
+        self.wake = {lane: asyncio.Event() for lane in LANES}
         self.flights: dict[int, Flight] = {}
         self.in_flight = 0
         recorder.on_flushed = self._flushed
-        for room in self._room.values():
-            room.set()
+
+    def open_providers(self, lane: int) -> list[str]:
+        """Those of which more may be claimed and read, the one with most room first."""
+        rooms = {line.provider: line.room(lane) for line in self.lines.values()}
+        return sorted((name for name, room in rooms.items() if room), key=rooms.__getitem__, reverse=True)
 
     def room(self, lane: int) -> int:
-        """How many more messages of a lane may be claimed and read."""
-        return max(0, self._limits.read_ahead - self._waiting[lane])
+        """How many more messages of a lane may be claimed, for the provider that has most room."""
+        return max(line.room(lane) for line in self.lines.values())
 
-    async def wait_for_room(self, lane: int) -> None:
-        await self._room[lane].wait()
+    @property
+    def paced_room(self) -> bool:
+        """Whether more of what has a rate may be claimed."""
+        return self._pacer.waiting < self._limits.paced_ahead
+
+    @property
+    def has_to_look(self) -> bool:
+        """Whether it matters what is paused or held now."""
+        return bool(self.flights) or any(line.held for line in self.lines.values())
 
     def add(self, flight: Flight) -> None:
         """Take over a flight until its last outcome is recorded."""
         self.flights[flight.batch.id] = flight
-        if flight.waiting:
-            lane = flight.batch.lane
-            self._lanes[lane].append(flight)
-            self._count(lane, len(flight.waiting))
+        now = self._clock.now()
+        if flight.waiting and self.gate.is_held(flight.batch.site_id, flight.batch.provider, now):
+            self._leave(flight, flight.batch.due_at or now)
+        elif flight.waiting and flight.batch.paced_for:
+            self._pacer.add(flight)
+        elif flight.waiting:
+            flight.ready = len(flight.waiting)
+            self._line(flight).waiting[flight.batch.lane] += len(flight.waiting)
+            self._queue(flight)
         self._end_if_done(flight)
-        self._schedule()
 
     def lose(self, batch_ids: Iterable[int]) -> None:
         """Leases that ran out: send no more of these. What is in flight is recorded all the same."""
@@ -101,12 +107,77 @@ class Pump:
         for flight in [each for each in self.flights.values() if each.batch.message_id in wanted]:
             self._give_up(flight, outcome, reason)
 
+    def give_back(self, message_ids: Iterable[int]) -> None:
+        """What was not sent of these messages may be sent later: they were paused."""
+        wanted, now = set(message_ids), self._clock.now()
+        for flight in [each for each in self.flights.values() if each.batch.message_id in wanted]:
+            self._leave(flight, flight.batch.due_at or now)
+
+    def give_back_held(self) -> None:
+        """What was not sent and is held now goes back; and lines whose hold has ended start carefully."""
+        now = self._clock.now()
+        for line in self.lines.values():
+            held = self.gate.provider_is_held(line.provider, now)
+            if line.held and not held:
+                self._health.half_open(line, self._clock.monotonic())
+                self._wake()
+            line.held = held
+        if self.gate.held(now):
+            for flight in list(self.flights.values()):
+                batch = flight.batch
+                if flight.waiting and self.gate.is_held(batch.site_id, batch.provider, now):
+                    self._leave(flight, batch.due_at or now)
+        self._schedule()
+
+    def give_back_keys(self, key_ids: Iterable[int]) -> None:
+        """What would be signed with these keys is looked at again in a minute: they were paused."""
+        wanted, due_at = set(key_ids), self._clock.now() + KEY_LOOK_AGAIN
+        for flight in [each for each in self.flights.values() if each.waiting]:
+            concerned = [member for member in flight.waiting if member[5] in wanted]
+            if not concerned:
+                continue
+            others = [member for member in self._take_waiting(flight) if member[5] not in wanted]
+            if flight.wait_deadline <= due_at:
+                for member in concerned:
+                    self._recorder.settle(flight, member[0], Outcome.EXPIRED, KEY_IS_PAUSED)
+            else:
+                flight.leave(concerned, due_at)
+            flight.waiting = others
+            self.add(flight)
+
+    # What the answers' judge asks for (gateway.delivery.health.Consequences).
+
+    def hold(self, hold: Hold) -> None:
+        self._recorder.hold(hold)
+        self._loop.call_soon(self.give_back_held)  # not in the middle of an answer
+
+    def recover(self, held: Held) -> None:
+        self._recorder.recover(held)
+
+    def pause_key(self, key_id: int, reason: str) -> None:
+        self._recorder.pause_key(key_id, reason)
+        self._loop.call_soon(self.give_back_keys, [key_id])
+
     def stop(self) -> None:
         """Send nothing more. What waits stays unrecorded: whoever claims the batch next sends it."""
         self._stopped = True
         for flight in list(self.flights.values()):
-            flight.lost = flight.lost or bool(self._take_waiting(flight))
+            flight.lost = flight.lost or bool(self._take_waiting(flight)) or bool(flight.left)
             self._end_if_done(flight)
+
+    def _line(self, flight: Flight) -> Line:
+        line = self.lines.get(flight.batch.provider)
+        if line is None:  # of a release that knew more providers
+            line = self.lines[flight.batch.provider] = Line(flight.batch.provider, self._limits)
+            self._turns.append(line)
+        return line
+
+    def _queue(self, flight: Flight) -> None:
+        """It has members that may be sent now."""
+        if not flight.queued:
+            flight.queued = True
+            self._line(flight).queues[flight.batch.lane].append(flight)
+        self._schedule()
 
     def _schedule(self) -> None:
         if not self._scheduled and not self._stopped:
@@ -115,37 +186,44 @@ class Pump:
 
     def _turn(self) -> None:
         self._scheduled = False
-        now = self._clock.now()
+        if self._stopped or self._recorder.blocked:
+            return
+        now, at = self._clock.now(), self._clock.monotonic()
+        left = PER_TURN
         try:
-            for _ in range(PER_TURN):
-                flight = self._next()
-                if flight is None:
-                    return
-                if flight.deadline <= now:
-                    self._give_up(flight, Outcome.EXPIRED, None)
-                else:
-                    self._send(flight)
+            for lane in LANES:
+                for line in self._turns:
+                    while left and line.queues[lane] and self._has_room(line, lane):
+                        self._next(line, lane, now, at)
+                        left -= 1
+            self._turns.rotate(-1)
         except Exception as exc:
             self._on_failure(exc)
         else:
-            self._schedule()
+            if left == 0:
+                self._schedule()
 
-    def _next(self) -> Flight | None:
-        if self._stopped or self._recorder.blocked:
-            return None
-        for lane, most in ((TRANSACTIONAL, self._limits.in_flight), (BULK, self._limits.bulk_in_flight)):
-            if self._lanes[lane] and self.in_flight < most:
-                return self._lanes[lane][0]
-        return None
+    def _has_room(self, line: Line, lane: int) -> bool:
+        if line.held or line.in_flight >= line.width(lane):
+            return False
+        most = self._limits.in_flight if lane == TRANSACTIONAL else self._limits.bulk_in_flight
+        return self.in_flight < most or line.in_flight < self._limits.least_in_flight
 
-    def _send(self, flight: Flight) -> None:
+    def _next(self, line: Line, lane: int, now: int, at: float) -> None:
+        flight = line.queues[lane][0]
+        if flight.deadline <= now:
+            self._give_up(flight, Outcome.EXPIRED, None)
+            return
         member = flight.waiting.pop()
-        self._count(flight.batch.lane, -1)
-        if not flight.waiting:
-            self._lanes[flight.batch.lane].popleft()
-        request = self._requests.make(flight, member)
+        flight.ready -= 1
+        if flight.ready == 0:
+            line.queues[lane].popleft()
+            flight.queued = False
+        self._no_longer_waiting(line, flight, 1)
+        request = self._requests.make(flight, member, at)
         if isinstance(request, PushRequest):
             self.in_flight += 1
+            line.in_flight += 1
             flight.in_flight += 1
             self._transport.post(request, self._replied)
         else:
@@ -154,11 +232,18 @@ class Pump:
 
     def _replied(self, request: PushRequest, reply: Reply) -> None:
         try:
-            flight, member = cast(tuple[Flight, Member], request.context)
+            flight, member, posted_at = cast(tuple[Flight, Member, float], request.context)
+            line = self.lines[flight.batch.provider]
             self.in_flight -= 1
+            line.in_flight -= 1
             flight.in_flight -= 1
-            verdict = classify(request.origin.provider, reply, self._clock.now())
-            self._recorder.answered(flight, member, verdict)
+            now = self._clock.now()
+            verdict = classify(request.origin.provider, reply, now)
+            believed = self.gate.believes(line.provider)
+            if not self._stopped:
+                self._health.answered(line, flight, member, verdict, posted_at, self._clock.monotonic(), now)
+                believed = believed and self.gate.believes(line.provider)
+            self._recorder.answered(flight, member, verdict, now, believed)
             if flight.in_flight == 0:
                 self._end_if_done(flight)
             self._schedule()
@@ -170,19 +255,29 @@ class Pump:
             self._recorder.settle(flight, member[0], outcome, reason)
         self._end_if_done(flight)
 
+    def _leave(self, flight: Flight, due_at: int) -> None:
+        flight.leave(self._take_waiting(flight), due_at)
+        self._end_if_done(flight)
+
     def _take_waiting(self, flight: Flight) -> list[Member]:
+        line = self._line(flight)
+        if flight.queued:
+            line.queues[flight.batch.lane].remove(flight)
+            flight.queued = False
+        self._no_longer_waiting(line, flight, len(flight.waiting))
+        self._pacer.remove(flight)
         taken, flight.waiting = flight.waiting, []
-        if taken:
-            self._lanes[flight.batch.lane].remove(flight)
-            self._count(flight.batch.lane, -len(taken))
         return taken
 
-    def _count(self, lane: int, change: int) -> None:
-        self._waiting[lane] += change
-        if self._waiting[lane] < self._limits.read_ahead:
-            self._room[lane].set()
-        else:
-            self._room[lane].clear()
+    def _no_longer_waiting(self, line: Line, flight: Flight, members: int) -> None:
+        if flight.batch.paced_for:
+            self._pacer.waiting -= members
+        elif line.sent(flight.batch.lane, members):
+            self.wake[flight.batch.lane].set()
+
+    def _wake(self) -> None:
+        for event in self.wake.values():
+            event.set()
 
     def _end_if_done(self, flight: Flight) -> None:
         if not flight.done or flight.ended:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from gateway.context import Context
-from gateway.delivery.flight import Flight, Member
+from gateway.delivery.flight import KEY_IS_PAUSED, KEY_LOOK_AGAIN, Flight, Member
 from gateway.delivery.outgoing import OutgoingCache
 from gateway.delivery.recorder import Recorder
 from gateway.tokens import EVENT_TOKENS
@@ -64,6 +64,8 @@ class Reader:
                 sendable.append(member)
             else:
                 unsendable.append((member[0], reason))
+        paused = {id for id, key in usable.items() if key.state is KeyState.PAUSED}
+        waiting = [member for member in sendable if member[5] in paused] if paused else []
         missing = set(page.due[batch.id]).difference(member[0] for member in page.members[batch.id])
         unsendable += [(subscription_id, SkipReason.DELETED) for subscription_id in missing]
         flight = Flight(
@@ -72,12 +74,21 @@ class Reader:
             contact=site.contact,
             event_key=self._master_key.derive(EVENT_TOKENS, batch.site_id),
             keys=usable,
-            waiting=sendable,
+            waiting=[member for member in sendable if member[5] not in paused] if waiting else sendable,
             started_at=now,
         )
+        self._wait_for_key(flight, waiting, now)
         for subscription_id, reason in unsendable:
             self._recorder.settle(flight, subscription_id, Outcome.SKIPPED, reason)
         return flight
+
+    def _wait_for_key(self, flight: Flight, members: list[Member], now: int) -> None:
+        """Their key is paused: later, as long as there is time."""
+        if flight.wait_deadline > now + KEY_LOOK_AGAIN:
+            flight.leave(members, now + KEY_LOOK_AGAIN)
+            return
+        for member in members:
+            self._recorder.settle(flight, member[0], Outcome.EXPIRED, KEY_IS_PAUSED)
 
 
 _SKIPPED_STATES = {
@@ -90,7 +101,7 @@ _SKIPPED_STATES = {
 
 def skip_reason(member: Member, usable_keys: Mapping[int, object], now: int) -> SkipReason | None:
     """Why a member of a frozen audience is not sent to after all; None when it is. Pure."""
-    _, state, _, _, _, key_id, expires_at, _, _ = member
+    _, state, _, _, _, key_id, expires_at, _, _, _ = member
     if state != SubscriptionState.ACTIVE:
         return _SKIPPED_STATES[SubscriptionState(state)]
     if expires_at is not None and expires_at <= now:

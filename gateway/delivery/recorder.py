@@ -1,23 +1,25 @@
 """Writes down what became of pushes: many outcomes in a transaction, each once however often it is tried."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
 
 from gateway.clock import Clock
 from gateway.delivery.flight import Flight, Member
+from gateway.delivery.moves import moved_batches, retry_batches
 from gateway.delivery.retry import RetryPolicy
-from gateway.delivery.unrecorded import Retry, Unrecorded
+from gateway.delivery.unrecorded import Hold, Unrecorded
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.webpush import Verdict
-from storage import batches, deliveries, subscriptions
-from storage.batches import MAX_MEMBERS, Batch, pack
+from storage import batches, deliveries, keys, subscriptions, throttles
+from storage.batches import MAX_MEMBERS
 from storage.database import Database, Transaction
 from storage.deliveries import Outcome
 from storage.errors import StorageUnavailable
 from storage.ids import IdSource
+from storage.keys import KeyState
 
 log = Log(__name__)
 
@@ -71,9 +73,24 @@ class Recorder:
         """Whether sending has to wait for the database."""
         return self._failed or self.unrecorded >= FULL
 
-    def answered(self, flight: Flight, member: Member, verdict: Verdict) -> None:
-        self._gathering.answered(flight, member, verdict, self._clock.now())
+    def answered(
+        self, flight: Flight, member: Member, verdict: Verdict, now: int, believed: bool = True
+    ) -> None:
+        """Record an answer. `believed`: whether a 404 or 410 ends the subscription."""
+        self._gathering.answered(flight, member, verdict, now, believed)
         self._hurry()
+
+    def hold(self, hold: Hold) -> None:
+        self._gathering.holds.append(hold)
+        self._due.set()  # other senders must hear soon
+
+    def recover(self, held: tuple[int, str]) -> None:
+        self._gathering.recovered.add(held)
+        self._hurry()
+
+    def pause_key(self, key_id: int, reason: str) -> None:
+        self._gathering.paused_keys.setdefault(key_id, reason)
+        self._due.set()
 
     def settle(
         self, flight: Flight, subscription_id: int, outcome: Outcome, reason: str | None = None
@@ -107,6 +124,7 @@ class Recorder:
     async def _write(self, unrecorded: Unrecorded) -> None:
         # Ids are drawn here: the body may run in another thread, and more than once.
         parts = sum(-(-len(retry.subscription_ids) // MAX_MEMBERS) for retry in unrecorded.retries.values())
+        parts += sum(len(flight.left) for flight in unrecorded.finished)
         batch_ids = [self._ids.next() for _ in range(parts)]
         now = self._clock.now()
         while True:
@@ -146,46 +164,27 @@ async def _record(
     tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[int], owner: str, now: int
 ) -> None:
     """The one transaction. Always in the same order, so that two senders cannot deadlock on PostgreSQL."""
+    fresh_ids = iter(batch_ids)
     changed = await deliveries.record(tx, unrecorded.results)
-    again = _retry_batches(unrecorded.retries.values(), changed, batch_ids)
+    again = retry_batches(unrecorded.retries.values(), changed, fresh_ids)
+    if unrecorded.finished:
+        finished = sorted(flight.batch.id for flight in unrecorded.finished)
+        ours = await batches.finish_many(tx, finished, owner)
+        # Whoever has the batch now has those whom we left, too.
+        again += moved_batches([each for each in unrecorded.finished if each.batch.id in ours], fresh_ids)
     if again:
         await batches.add_many(tx, again)
-    if unrecorded.finished:
-        await batches.finish_many(tx, sorted(flight.batch.id for flight in unrecorded.finished), owner)
     for site_id, ids in _by_site(unrecorded.accepted):
         await subscriptions.accepted(tx, site_id, ids, now)
-    for site_id, ids in _by_site(unrecorded.gone):
-        await subscriptions.gone(tx, site_id, ids, now)
-
-
-def _retry_batches(
-    retries: Iterable[Retry], changed: set[tuple[int, int]], batch_ids: Sequence[int]
-) -> list[Batch]:
-    fresh_ids = iter(batch_ids)
-    made = []
-    for retry in retries:
-        failed = retry.batch
-        distinct = dict.fromkeys(retry.subscription_ids)  # a batch that was claimed twice may answer twice
-        members = [id for id in distinct if (failed.message_id, id) in changed]
-        for start in range(0, len(members), MAX_MEMBERS):
-            part = members[start : start + MAX_MEMBERS]
-            made.append(
-                Batch(
-                    id=next(fresh_ids),
-                    site_id=failed.site_id,
-                    message_id=failed.message_id,
-                    provider=failed.provider,
-                    members=pack(part),
-                    size=len(part),
-                    due_at=retry.due_at,
-                    attempt=failed.attempt + 1,
-                    stage=failed.stage,
-                    variant=failed.variant,
-                    lane=failed.lane,
-                    created_at=retry.first_attempt_at,
-                )
-            )
-    return made
+    if unrecorded.gone:
+        await subscriptions.gone(tx, unrecorded.gone)
+    for key_id, reason in sorted(unrecorded.paused_keys.items()):
+        await keys.set_state(tx, key_id, KeyState.ACTIVE, KeyState.PAUSED, reason)
+    for site_id, provider in sorted(unrecorded.recovered):
+        await throttles.recover(tx, site_id, provider)
+    for hold in sorted(unrecorded.holds):
+        site_id, provider, until, reason, since, failures = hold
+        await throttles.hold(tx, site_id, provider, until, reason, since, failures)
 
 
 def _by_site(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, list[int]]]:

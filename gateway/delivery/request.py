@@ -36,9 +36,9 @@ class RequestMaker:
         self._headers = headers
         self._key_ring = key_ring
 
-    def make(self, flight: Flight, member: Member) -> PushRequest | NotSent:
-        """The request to one member of a flight. Its `context` is `(flight, member)`."""
-        subscription_id, _, endpoint, p256dh, auth, key_id, _, _, external_id = member
+    def make(self, flight: Flight, member: Member, posted_at: float) -> PushRequest | NotSent:
+        """The request to one member of a flight. Its `context` is `(flight, member, posted_at)`."""
+        subscription_id, _, endpoint, p256dh, auth, key_id, _, _, external_id, _ = member
         batch = flight.batch
         try:
             origin = self._hosts.origin(endpoint)
@@ -64,7 +64,7 @@ class RequestMaker:
                     cause=exc,
                 )
             return NotSent(Outcome.RENDER_FAILED, type(exc).__name__)
-        return PushRequest(endpoint, origin, lines, body, (flight, member))
+        return PushRequest(endpoint, origin, lines, body, (flight, member, posted_at))
 
     def _lines(self, flight: Flight, key_id: int, origin: Origin) -> list[str]:
         key, options = self._key_ring.get(flight.keys[key_id]), flight.outgoing.options

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from gateway.context import Context
 from gateway.delivery.keeper import Keeper
 from gateway.delivery.key_ring import KeyRing
-from gateway.delivery.pump import Pump, SenderLimits
+from gateway.delivery.limits import SenderLimits
+from gateway.delivery.pump import Pump
 from gateway.delivery.reader import Reader
 from gateway.delivery.recorder import Recorder
 from gateway.delivery.request import RequestMaker
@@ -90,10 +91,11 @@ class Sender:
             context.clock,
             limits,
             self._fail,
+            random,
         )
         self._reader = Reader(context, self.recorder)
         self._unread: set[int] = set()  # batches that were claimed and could not be read
-        self._keeper = Keeper(context.database, context.clock, owner, self.pump, limits)
+        self._keeper = Keeper(context.database, context.clock, owner, self.pump, limits, metrics)
         metrics.in_flight.set_function(lambda: self.pump.in_flight)
         metrics.unrecorded.set_function(lambda: self.recorder.unrecorded)
 
@@ -102,11 +104,12 @@ class Sender:
             claiming = [
                 tasks.create_task(self._claim(TRANSACTIONAL), name="sender-claim-transactional"),
                 tasks.create_task(self._claim(BULK), name="sender-claim-bulk"),
+                tasks.create_task(self._listen(), name="sender-listen"),
             ]
             side = [
                 tasks.create_task(self.recorder.run(), name="sender-recorder"),
                 tasks.create_task(self._keeper.keep_leases(), name="sender-leases"),
-                tasks.create_task(self._keeper.watch_messages(), name="sender-messages"),
+                tasks.create_task(self._keeper.watch(), name="sender-watch"),
                 tasks.create_task(self._watch_failure(), name="sender-pump"),
             ]
             await stop.wait()
@@ -116,15 +119,26 @@ class Sender:
             for task in side:
                 task.cancel()
 
-    async def _claim(self, lane: int) -> None:
-        """Whenever the lane has room: claim as many batches as fit, or wait for work."""
-        size = MAX_MEMBERS
+    async def _listen(self) -> None:
+        """Wake whoever claims when there may be work."""
         while True:
-            await self.pump.wait_for_room(lane)
+            await self._database.wait_for_work(self._limits.poll)
+            for event in self.pump.wake.values():
+                event.set()
+
+    async def _claim(self, lane: int) -> None:
+        """Claim as many batches as fit, of the providers that take more; or wait for work, or for room."""
+        size = MAX_MEMBERS
+        wake = self.pump.wake[lane]
+        while True:
+            wake.clear()
+            claimed: Sequence[Batch] = ()
             try:
-                limit = max(1, min(MOST_BATCHES, self.pump.room(lane) // size))
-                claimed = await self._claim_batches(lane, limit)
-                await self._open(claimed)
+                providers = self.pump.open_providers(lane)
+                if providers:
+                    limit = max(1, min(MOST_BATCHES, self.pump.room(lane) // size))
+                    claimed = await self._claim_batches(lane, limit, providers)
+                    await self._open(claimed)
             except StorageUnavailable as exc:
                 log.warning("storage.unavailable", hint=exc.hint)
                 await asyncio.sleep(self._limits.poll)
@@ -133,17 +147,18 @@ class Sender:
                 size = max(1, sum(batch.size for batch in claimed) // len(claimed))
             else:
                 size = MAX_MEMBERS
-                await self._database.wait_for_work(self._limits.poll)
+                await wake.wait()
 
-    async def _claim_batches(self, lane: int, limit: int) -> Sequence[Batch]:
+    async def _claim_batches(self, lane: int, limit: int, providers: Sequence[str]) -> Sequence[Batch]:
         lease_ms = round(self._limits.lease * 1_000)
         now = self._clock.now()
         unread = list(self._unread)
+        paced = self.pump.paced_room
 
         async def body(tx: Transaction) -> Sequence[Batch]:
             if unread:
                 await batches.release(tx, unread, self._owner)
-            return await batches.claim(tx, self._owner, now, lease_ms, limit, (lane,))
+            return await batches.claim(tx, self._owner, now, lease_ms, limit, (lane,), providers, paced)
 
         claimed = await self._database.write(body)
         self._unread.difference_update(unread)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gateway.delivery.flight import Flight, Member
 from gateway.delivery.retry import SECOND, RetryPolicy
 from gateway.webpush import Answer, Verdict
 from storage.batches import Batch
 from storage.deliveries import Outcome, Result
+from storage.subscriptions import Gone
 
 # `accepted_at` tells healthy subscriptions from dead ones: writing it for each push would double the writes.
 ACCEPTED_AGAIN_AFTER = 7 * 86_400 * SECOND
@@ -15,6 +17,11 @@ ACCEPTED_AGAIN_AFTER = 7 * 86_400 * SECOND
 # First attempts closer together than this part of the TTL count as simultaneous, so that retries of several
 # batches of a message can share one: a long outage would otherwise end in a million batches of one member.
 SIMULTANEOUS = 20
+
+# Push services say 404 and 410 of subscriptions that they have only just handed out, and 201 a moment later:
+# who is so young is asked once more before it counts.
+YOUNG = 10 * 60 * SECOND
+LOOK_AGAIN_AFTER = 60 * SECOND
 
 OUTCOMES = {
     Answer.ACCEPTED: Outcome.ACCEPTED,
@@ -35,6 +42,17 @@ class Retry:
     subscription_ids: list[int] = field(default_factory=list)
 
 
+class Hold(NamedTuple):
+    """Nothing of a provider, or of a site on it, before `until`."""
+
+    site_id: int
+    provider: str
+    until: int
+    reason: str
+    since: int
+    failures: int
+
+
 @dataclass(slots=True)
 class Unrecorded:
     """The contents of one flush, in the order in which things happened. `finished` holds batch ids."""
@@ -43,12 +61,15 @@ class Unrecorded:
     random: Callable[[], float]
     results: list[Result] = field(default_factory=list)
     retries: dict[tuple[int, str, int, int, int], Retry] = field(default_factory=dict)
-    gone: list[tuple[int, int]] = field(default_factory=list)  # (site id, subscription id)
+    gone: list[Gone] = field(default_factory=list)
     accepted: list[tuple[int, int]] = field(default_factory=list)
     finished: list[Flight] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    recovered: set[tuple[int, str]] = field(default_factory=set)  # (site id, provider): answering again
+    paused_keys: dict[int, str] = field(default_factory=dict)  # why, by key id
 
     def __bool__(self) -> bool:
-        return bool(self.results or self.finished)
+        return bool(self.results or self.finished or self.holds or self.recovered or self.paused_keys)
 
     def settle(
         self, flight: Flight, subscription_id: int, outcome: Outcome, at: int, reason: str | None = None
@@ -56,10 +77,13 @@ class Unrecorded:
         """An outcome that no push service had a part in."""
         self._add(flight.batch, subscription_id, outcome, reason, None, at)
 
-    def answered(self, flight: Flight, member: Member, verdict: Verdict, at: int) -> None:
-        """An answer becomes an outcome, or another attempt as long as there is time for one."""
+    def answered(self, flight: Flight, member: Member, verdict: Verdict, at: int, believed: bool) -> None:
+        """An answer becomes an outcome, or another attempt as long as there is time for one.
+
+        `believed`: whether a 404 or 410 ends the subscription.
+        """
         batch = flight.batch
-        subscription_id, _, _, _, _, _, _, accepted_at, _ = member
+        subscription_id, _, endpoint, _, _, _, _, accepted_at, _, seen_at = member
         answer, status = verdict.answer, verdict.status or None
         outcome = OUTCOMES.get(answer)
         if outcome is Outcome.ACCEPTED:
@@ -68,7 +92,12 @@ class Unrecorded:
             self._add(batch, subscription_id, outcome, None, status, at)
             return
         if outcome is Outcome.GONE:
-            self.gone.append((batch.site_id, subscription_id))
+            young = batch.attempt == 1 and seen_at > at - YOUNG
+            if young and at + LOOK_AGAIN_AFTER < flight.deadline:
+                outcome = None
+                self._retry(flight, LOOK_AGAIN_AFTER, at).subscription_ids.append(subscription_id)
+            elif believed and not young:
+                self.gone.append(Gone(batch.site_id, subscription_id, endpoint, at))
         elif outcome is None:
             retry = self._retry(flight, verdict.retry_after_ms or 0, at)
             if retry.due_at is None:

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.delivery.pump import SenderLimits
+from gateway.delivery.limits import SenderLimits
 from gateway.delivery.recorder import FULL
 from loadtest.chaos import processes
 from loadtest.chaos.audience import opened

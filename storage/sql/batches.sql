@@ -1,6 +1,7 @@
 -- name: add
-insert into batches (id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+insert into batches (id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at,
+    leases)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: claim (sqlite)
 -- Walks the next $9 sending messages in the order of their turns (messages_sending). One that has nothing due costs one

@@ -14,6 +14,9 @@ from application_server_keys where site_id = $1 and id = $2;
 select id, site_id, public_key, sealed_private_key, state, state_reason, created_at
 from application_server_keys where id in ids($1);
 
+-- name: states
+select id, state from application_server_keys where id in ids($1);
+
 -- name: newest_active
 select id, site_id, public_key, sealed_private_key, state, state_reason, created_at
 from application_server_keys where site_id = $1 and state = 'active' order by id desc limit 1;

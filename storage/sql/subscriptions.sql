@@ -103,14 +103,15 @@ select count(*) from (select 1 from subscriptions where site_id = $1 and id > $2
 
 -- name: members (sqlite)
 -- Columns in the order of storage.subscriptions.MemberRow. 500 look-ups in the primary key.
-select id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id
+select id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id, seen_at
 from subscriptions where site_id = $1 and id in ids($2);
 
 -- name: members (postgres)
 -- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
-select s.id, s.state, s.endpoint, s.p256dh, s.auth, s.key_id, s.expires_at, s.accepted_at, s.external_id
+select s.id, s.state, s.endpoint, s.p256dh, s.auth, s.key_id, s.expires_at, s.accepted_at, s.external_id, s.seen_at
 from unnest($2::bigint[]) as wanted(value) cross join lateral (
-    select id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id from subscriptions
+    select id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id, seen_at
+    from subscriptions
     where site_id = $1 and id = wanted.value offset 0) s;
 
 -- name: audience_step
@@ -142,29 +143,23 @@ from unnest($2::text[]) as wanted(value) cross join lateral (
     select external_id, id, provider, state from subscriptions
     where site_id = $1 and external_id = wanted.value offset 0) s;
 
--- name: delete_never_accepted (sqlite)
-delete from subscriptions where site_id = $1 and id in ids($2) and state = 'active' and accepted_at is null;
-
--- name: delete_never_accepted (postgres)
--- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
-delete from subscriptions
-where ctid = any (array(
-        select s.place from unnest($2::bigint[]) as ids(id) cross join lateral (
-            select ctid as place from subscriptions where site_id = $1 and id = ids.id offset 0) s))
-    and site_id = $1 and id = any ($2::bigint[])
-    and state = 'active' and accepted_at is null;
-
 -- name: gone (sqlite)
-update subscriptions set state = 'gone', ended_at = $3 where site_id = $1 and id in ids($2) and state = 'active';
+update subscriptions set state = 'gone', ended_at = rows.at
+from rows($1: site_id bigint, id bigint, endpoint text, at bigint)
+where subscriptions.site_id = rows.site_id and subscriptions.id = rows.id
+    and subscriptions.endpoint = rows.endpoint and subscriptions.state = 'active';
 
 -- name: gone (postgres)
 -- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
-update subscriptions set state = 'gone', ended_at = $3
-where ctid = any (array(
-        select s.place from unnest($2::bigint[]) as ids(id) cross join lateral (
-            select ctid as place from subscriptions where site_id = $1 and id = ids.id offset 0) s))
-    and site_id = $1 and id = any ($2::bigint[])
-    and state = 'active';
+update subscriptions set state = 'gone', ended_at = found.at
+from (
+    select rows.*, s.place
+    from rows($1: site_id bigint, id bigint, endpoint text, at bigint)
+    cross join lateral (
+        select ctid as place from subscriptions s where s.site_id = rows.site_id and s.id = rows.id offset 0) s
+) found
+where subscriptions.ctid = found.place and subscriptions.site_id = found.site_id and subscriptions.id = found.id
+    and subscriptions.endpoint = found.endpoint and subscriptions.state = 'active';
 
 -- name: accepted (sqlite)
 update subscriptions set accepted_at = $3 where site_id = $1 and id in ids($2);

@@ -1,9 +1,10 @@
 -- name: hold
--- The later time wins, and with it its reason; `since` is when the hold that is in force began.
+-- The later time wins, and with it its reason; `since` is when the hold in force began.
 insert into throttles (site_id, provider, not_before, reason, since, failures) values ($1, $2, $3, $4, $5, $6)
 on conflict (site_id, provider) do update
 set reason = case when excluded.not_before > throttles.not_before then excluded.reason else throttles.reason end,
-    since = case when throttles.not_before > excluded.since then throttles.since else excluded.since end,
+    since = case when throttles.not_before > excluded.since and throttles.since < excluded.since
+        then throttles.since else excluded.since end,
     failures = case when excluded.failures > throttles.failures then excluded.failures else throttles.failures end,
     not_before = case when excluded.not_before > throttles.not_before
         then excluded.not_before else throttles.not_before end;

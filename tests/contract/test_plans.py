@@ -46,13 +46,7 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         ["subscriptions USING PRIMARY KEY (site_id=? AND id>?)"],
     ),
     ("subscriptions", "count_new_since", (1, 2, 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id>?)"]),
-    ("subscriptions", "gone", (1, [1], 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
-    (
-        "subscriptions",
-        "delete_never_accepted",
-        (1, [1]),
-        ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"],
-    ),
+    ("subscriptions", "gone", _ROWS, ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
     ("subscriptions", "accepted", (1, [1], 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
     (
         "subscriptions",

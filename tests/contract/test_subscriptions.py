@@ -11,6 +11,7 @@ from storage.events import CustomEvent
 from storage.ids import id_ceiling
 from storage.subscriptions import (
     Change,
+    Gone,
     Imported,
     MemberRow,
     NewSubscription,
@@ -272,6 +273,7 @@ async def test_members_are_read_with_all_that_a_sender_needs(database: Database)
             expires_at=NOW + id,
             accepted_at=NOW + 5 if id == 2 else None,
             external_id=f"e{id}",
+            seen_at=NOW,
         )
         for id in (2, 3)
     ]
@@ -303,17 +305,46 @@ async def test_named_recipients_are_found_by_id_and_by_external_id(database: Dat
     assert sorted(map(tuple, by_external)) == [("a", 1, "fcm", "active"), ("a", 2, "mozilla", "gone")]
 
 
-async def test_gone_keeps_a_tombstone_of_those_that_ever_worked(database: Database) -> None:
+async def test_gone_ends_active_ones_that_still_have_the_endpoint(database: Database) -> None:
     for id in (1, 2, 3):
         await register(database, id, new_subscription(id))
-    await database.write(lambda tx: subscriptions.accepted(tx, SITE, [1, 3], NOW))
     await database.write(lambda tx: subscriptions.end(tx, SITE, 3, SubscriptionState.UNSUBSCRIBED, NOW))
-    assert await database.write(lambda tx: subscriptions.gone(tx, SITE, [1, 2, 3, 9], NOW + 1)) == 2
-    kept = await get(database, 1)
-    assert (kept.state, kept.ended_at) == (GONE, NOW + 1)
+    said = [Gone(SITE, id, new_subscription(id).endpoint, NOW + id) for id in (1, 3, 9)]
+    said += [said[0], Gone(SITE, 2, "https://fcm.googleapis.com/fcm/send/an-earlier-one", NOW)]
+    assert await database.write(lambda tx: subscriptions.gone(tx, said)) == 1
+    ended = await get(database, 1)
+    assert (ended.state, ended.ended_at) == (GONE, NOW + 1)
+    assert (await get(database, 2)).state is ACTIVE
     assert (await get(database, 3)).state is SubscriptionState.UNSUBSCRIBED
+
+
+async def test_those_whom_a_provider_wrongly_called_gone_come_back(database: Database) -> None:
+    providers = {1: "fcm", 2: "fcm", 3: "fcm", 4: "mozilla", 5: "fcm"}
+    for id, provider in providers.items():
+        await register(database, id, new_subscription(id, provider=provider))
+    said = [Gone(SITE, id, new_subscription(id).endpoint, NOW + id) for id in (1, 2, 3, 4)]
+    await database.write(lambda tx: subscriptions.gone(tx, said))
+    await database.write(lambda tx: subscriptions.end(tx, SITE, 5, SubscriptionState.UNSUBSCRIBED, NOW + 2))
+
+    async def revert() -> int:
+        return await database.write(lambda tx: subscriptions.revert_gone(tx, "fcm", NOW + 2, NOW + 9, 1))
+
+    assert [await revert(), await revert(), await revert()] == [1, 1, 0]
+    states = [(await get(database, id)).state for id in providers]
+    assert states == [GONE, ACTIVE, ACTIVE, GONE, SubscriptionState.UNSUBSCRIBED]
+    assert (await get(database, 2)).ended_at is None
+
+
+async def test_those_that_never_accepted_a_push_are_forgotten_after_they_are_gone(database: Database) -> None:
+    for id in (1, 2, 3):
+        await register(database, id, new_subscription(id))
+    await database.write(lambda tx: subscriptions.accepted(tx, SITE, [1], NOW))
+    said = [Gone(SITE, id, new_subscription(id).endpoint, NOW + id) for id in (1, 2, 3)]
+    await database.write(lambda tx: subscriptions.gone(tx, said))
+    assert await database.write(lambda tx: subscriptions.forget_never_accepted(tx, NOW + 3)) == 1
     with pytest.raises(NotFound):
         await get(database, 2)
+    assert (await get(database, 3)).state is GONE
 
 
 async def test_subscriptions_expire_when_the_browser_said(database: Database) -> None:

@@ -33,7 +33,7 @@ EVERYBODY = AudienceSpec(all=True)
 ENDPOINTS = {
     "fcm": "https://fcm.googleapis.com/fcm/send/{}",
     "mozilla": "https://updates.push.services.mozilla.com/wpush/v2/{}",
-    "intranet": "https://push.intranet.example/{}",  # not listed, unless a test lists it
+    "other": "https://push.intranet.example/{}",  # not listed, unless a test lists it
     "wns": "https://wns2.notify.windows.com/w/?token={}",
 }
 BROWSER_KEY = ec.derive_private_key(7, ec.SECP256R1())  # of every browser, to save time

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from gateway.delivery.pump import SenderLimits
+from gateway.delivery.limits import SenderLimits
 from gateway.delivery.retry import RetryPolicy
 from gateway.delivery.sender import Sender
 from gateway.metrics import Metrics
@@ -17,7 +17,10 @@ from storage.database import Database
 from storage.queries import Query
 from tests.unit.installation import Installation
 
-QUICK = SenderLimits(poll=0.01, stop_within=5.0, flush_after=0.02)
+# One provider may have it all at once, unless a test is about windows.
+QUICK = SenderLimits(
+    poll=0.01, stop_within=5.0, flush_after=0.02, provider_share=1.0, first_share=1.0, look_every=0.1
+)
 POLICY = RetryPolicy(first=4_000, longest=60_000)
 
 

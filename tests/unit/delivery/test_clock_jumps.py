@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.delivery.pump import SenderLimits
+from gateway.delivery.limits import SenderLimits
 from gateway.webpush import Reply
 from storage import batches, leases
 from storage.deliveries import Outcome

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.delivery.pump import SenderLimits
+from gateway.delivery.limits import SenderLimits
 from gateway.delivery.sender import Sender
 from gateway.metrics import Metrics
 from gateway.webpush import PushRequest, Reply
@@ -30,7 +30,9 @@ from tests.fakes.transport import CREATED, FakeTransport
 from tests.unit.installation import ENDPOINTS, Installation, open_installation
 from tests.unit.sending import POLICY, expire_leases, finish, start_due
 
-LIMITS = SenderLimits(in_flight=40, read_ahead=60, poll=0.002, stop_within=2.0, flush_after=0.02)
+LIMITS = SenderLimits(
+    in_flight=40, read_ahead=60, poll=0.002, stop_within=2.0, flush_after=0.02, look_every=0.01
+)
 TTL = 40
 REPLIES = [
     *[CREATED] * 8,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -9,19 +10,21 @@ import http_ece
 import pytest
 
 from gateway.audience import AudienceSpec, Recipient
-from gateway.delivery.pump import SenderLimits
+from gateway.delivery.limits import SenderLimits
+from gateway.scheduler.housekeeper import Housekeeper
 from gateway.webpush import PushHosts, PushRequest, Reply
 from storage import keys, messages, subscriptions
 from storage.deliveries import Outcome
 from storage.messages import MessageState, Priority
 from storage.queries import Query
-from storage.subscriptions import SubscriptionState
+from storage.subscriptions import NewSubscription, SubscriptionState
 from tests.eventually import eventually
 from tests.fakes.transport import CREATED, FakeTransport
-from tests.unit.installation import AUTH, BROWSER_KEY, Installation
+from tests.unit.installation import AUTH, BROWSER_KEY, ENDPOINTS, P256DH, Installation
 from tests.unit.sending import QUICK, expire_leases, finish, nothing_left, sender, start_due
 
 GONE = Reply(410)
+HOUR = 3_600
 RECEIVED = Reply(201, [b"X-WNS-NotificationStatus: received\r\n"])
 
 
@@ -64,33 +67,99 @@ async def test_every_subscriber_of_a_broadcast_is_sent_to_once(installation: Ins
     assert (await installation.message(message.id)).state is MessageState.SENT
 
 
-async def test_a_410_marks_the_subscription_gone_if_it_ever_worked(installation: Installation) -> None:
+@pytest.mark.parametrize("status", [404, 410])
+async def test_a_404_or_410_marks_the_subscription_gone(installation: Installation, status: int) -> None:
     [id] = await installation.subscribe(1)
-    first = await installation.add_message()
-    await start_due(installation)
-    await send_all(installation, FakeTransport(), first.id)
-    second = await installation.add_message()
-    await start_due(installation)
-
-    await send_all(installation, FakeTransport(lambda _: GONE), second.id)
-
-    assert await state_of(installation, id) is SubscriptionState.GONE
-    progress = await installation.progress(second.id)
-    assert progress is not None
-    assert progress.gone == 1
-
-
-async def test_a_410_deletes_a_subscription_that_never_worked(installation: Installation) -> None:
-    [id] = await installation.subscribe(1)
+    installation.clock.advance(HOUR)
     message = await installation.add_message()
     await start_due(installation)
 
-    await send_all(installation, FakeTransport(lambda _: Reply(404)), message.id)
+    await send_all(installation, FakeTransport(lambda _: Reply(status)), message.id)
 
-    assert await state_of(installation, id) is None
+    assert await state_of(installation, id) is SubscriptionState.GONE
     progress = await installation.progress(message.id)
     assert progress is not None
     assert (progress.audience, progress.gone) == (1, 1)
+
+
+async def test_a_subscription_that_never_worked_is_removed_a_day_after_its_410(
+    installation: Installation,
+) -> None:
+    never, once = await installation.subscribe(2)
+    site_id, now = installation.site.id, installation.clock.now()
+    await installation.database.write(lambda tx: subscriptions.accepted(tx, site_id, [once], now))
+    installation.clock.advance(HOUR)
+    message = await installation.add_message()
+    await start_due(installation)
+    await send_all(installation, FakeTransport(lambda _: GONE), message.id)
+
+    await Housekeeper(installation.context).step()
+    assert await state_of(installation, never) is SubscriptionState.GONE
+    installation.clock.advance(24 * HOUR + 1)
+    await Housekeeper(installation.context).step()
+    assert await state_of(installation, never) is None
+    assert await state_of(installation, once) is SubscriptionState.GONE
+
+
+async def test_a_410_right_after_subscribing_is_asked_about_once_more(installation: Installation) -> None:
+    recovers, gone = await installation.subscribe(2)
+    message = await installation.add_message(ttl=600)
+    await start_due(installation)
+    transport = FakeTransport(lambda _: GONE)
+
+    async with sender(installation, transport):
+        await eventually(lambda: retrying(installation, message.id, 2))
+        assert await state_of(installation, recovers) is SubscriptionState.ACTIVE
+        url = transport.posted[0].url
+        transport.rule = lambda request: CREATED if request.url == url else GONE
+        installation.clock.advance(59)
+        await asyncio.sleep(5 * QUICK.poll)
+        assert len(transport.posted) == 2
+        installation.clock.advance(30)
+        await eventually(lambda: nothing_left(installation, message.id))
+
+    states = Counter([await state_of(installation, recovers), await state_of(installation, gone)])
+    assert states == {SubscriptionState.ACTIVE: 1, SubscriptionState.GONE: 1}
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.gone, len(transport.posted)) == (1, 1, 4)
+
+
+async def test_without_time_to_ask_again_a_410_right_after_subscribing_ends_no_subscription(
+    installation: Installation,
+) -> None:
+    [id] = await installation.subscribe(1)
+    message = await installation.add_message(ttl=30)
+    await start_due(installation)
+    await send_all(installation, FakeTransport(lambda _: GONE), message.id)
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.gone == 1
+    assert await state_of(installation, id) is SubscriptionState.ACTIVE
+
+
+async def test_a_late_410_for_an_endpoint_that_was_replaced_does_not_end_the_new_one(
+    installation: Installation,
+) -> None:
+    [id] = await installation.subscribe(1)
+    installation.clock.advance(HOUR)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    new = NewSubscription(
+        endpoint=ENDPOINTS["fcm"].format("new"), provider="fcm", key_id=installation.key.id,
+        p256dh=P256DH, auth=AUTH, created_at=installation.clock.now(),
+    )  # fmt: skip
+
+    async with sender(installation, transport):
+        await eventually(lambda: transport.in_flight == 1)
+        await installation.database.write(
+            lambda tx: subscriptions.replace(tx, installation.site.id, id, new, installation.clock.now())
+        )
+        transport.answer(GONE)
+        await eventually(lambda: nothing_left(installation, message.id))
+
+    assert await state_of(installation, id) is SubscriptionState.ACTIVE
 
 
 @pytest.mark.parametrize(
@@ -130,7 +199,7 @@ async def test_who_cannot_be_sent_to_any_more_is_skipped_with_the_reason(install
         await subscriptions.end(tx, site_id, ids[0], SubscriptionState.UNSUBSCRIBED, now)
         await subscriptions.end(tx, site_id, ids[1], SubscriptionState.GONE, now)
         await subscriptions.erase(tx, site_id, ids[2], now)
-        await subscriptions.gone(tx, site_id, [ids[3]], now)
+        await tx.execute(Query("test.delete", *[f"delete from subscriptions where id = {ids[3]}"] * 2))
 
     await installation.database.write(meanwhile)
     transport = FakeTransport()
@@ -376,10 +445,12 @@ async def test_a_sender_that_lost_its_lease_records_what_it_sent_and_stops(
     message = await installation.add_message()
     await start_due(installation)
     slow, quick = FakeTransport(lambda _: None), FakeTransport()
-    limits = replace(QUICK, in_flight=40, lease=0.3, read_ahead=0)  # it claims once and never again
+    limits = replace(QUICK, in_flight=40, lease=0.3)
 
     async with sender(installation, slow, "slow", limits) as running:
         await eventually(lambda: slow.in_flight == 30)
+        for line in running.sender.pump.lines.values():
+            line.limits = replace(limits, read_ahead=0)  # it claims never again
         async with sender(installation, quick, "quick"):
             await eventually(lambda: taken_over(installation, quick))
             await eventually(lambda: nothing_left(installation, message.id))
@@ -527,7 +598,7 @@ async def test_an_endpoint_whose_host_was_taken_off_the_list_is_not_posted_to(
 ) -> None:
     hosts = PushHosts.parse("push.intranet.example")
     installation.context = replace(installation.context, push_hosts=hosts)
-    [id] = await installation.subscribe(1, "intranet")
+    [id] = await installation.subscribe(1, "other")
     message = await installation.add_message()
     await start_due(installation)
     installation.context = replace(installation.context, push_hosts=PushHosts())

@@ -1,0 +1,176 @@
+"""Judges push services and keys by their answers: narrows windows, holds back, pauses, and lets go again."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.delivery.flight import Flight, Member
+from gateway.delivery.gate import Gate, Held
+from gateway.delivery.line import Line
+from gateway.delivery.retry import MINUTE, SECOND, RetryPolicy
+from gateway.delivery.tally import Mark, Tally
+from gateway.delivery.unrecorded import Hold
+from gateway.logs import Log
+from gateway.webpush import Answer, Verdict
+from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE
+
+log = Log(__name__)
+
+RETRY_AFTER, BREAKER = "retry_after", "breaker"  # reasons of holds, besides MASS_GONE
+KEY_REFUSED = "push_services_refuse_the_key"
+
+THROTTLED_FOR = RetryPolicy(first=4 * SECOND, longest=MINUTE)  # without Retry-After
+BROKEN_FOR = RetryPolicy(first=10 * SECOND, longest=2 * MINUTE)  # half of it is chance: 5 s to 60 s at least
+BREAKER_ANSWERS, BREAKER_SECONDS = 20, 10
+GONE_ANSWERS, GONE_SECONDS = 200, 60
+KEY_ANSWERS, KEY_SECONDS = 20, 60
+MANY_SITES, MANY_SITES_SECONDS = 3, 10  # so many throttled on one provider: it is the provider
+MOST_KEYS = 4_096
+
+_MARKS = {
+    Answer.UNAVAILABLE: Mark.UNAVAILABLE,
+    Answer.GONE: Mark.GONE,
+    Answer.UNAUTHORIZED: Mark.UNAUTHORIZED,
+}
+
+
+class Consequences(Protocol):
+    """What Health may ask for; the pump and the recorder do it."""
+
+    def hold(self, hold: Hold) -> None:
+        """Write it with the next flush, and give back what is held by it."""
+
+    def recover(self, held: Held) -> None:
+        """It answers again: write that with the next flush."""
+
+    def pause_key(self, key_id: int, reason: str) -> None:
+        """Write it with the next flush, and give back what would be signed with it."""
+
+
+class Health:
+    """Each answer is told once. `now` in milliseconds since the epoch; `posted_at` and `at` are monotonic."""
+
+    def __init__(self, gate: Gate, consequences: Consequences, random: Callable[[], float]) -> None:
+        self._gate = gate
+        self._consequences = consequences
+        self._random = random
+        self._providers: dict[str, Tally] = {}
+        self._keys: dict[int, Tally] = {}
+        self._throttled: dict[str, dict[int, float]] = {}  # by provider: sites, and when
+        self._failing: dict[Held, float] = {}  # held because it failed, and since when
+
+    def answered(
+        self,
+        line: Line,
+        flight: Flight,
+        member: Member,
+        verdict: Verdict,
+        posted_at: float,
+        at: float,
+        now: int,
+    ) -> None:
+        answer = verdict.answer
+        mark = _MARKS.get(answer, Mark.FINE)
+        tally = self._providers.get(line.provider) or self._providers.setdefault(line.provider, Tally())
+        tally.add(at, mark)
+        self._key(member[5]).add(at, mark)
+        if not answer.retryable:
+            line.window.answered(posted_at, at)
+            if self._failing:
+                self._recover((EVERY_SITE, line.provider), posted_at)
+                self._recover((flight.batch.site_id, line.provider), posted_at)
+            if answer is Answer.GONE:
+                self._doubt_gone(line, tally, at, now)
+            elif answer is Answer.UNAUTHORIZED:
+                self._doubt_key(member[5], flight.batch.site_id, verdict, at)
+            return
+        line.window.refused(posted_at, at)
+        if answer is Answer.THROTTLED:
+            self._throttle(line, flight.batch.site_id, verdict, posted_at, at, now)
+        elif verdict.retry_after_ms:
+            self._hold(
+                (EVERY_SITE, line.provider), now + verdict.retry_after_ms, RETRY_AFTER, posted_at, at, now
+            )
+        else:
+            self._doubt_provider(line, tally, posted_at, at, now)
+
+    def half_open(self, line: Line, at: float) -> None:
+        """A hold of the provider has ended: the next answers decide."""
+        line.window.restart(at)
+        self._providers.pop(line.provider, None)
+
+    def _throttle(
+        self, line: Line, site_id: int, verdict: Verdict, posted_at: float, at: float, now: int
+    ) -> None:
+        held = (site_id, line.provider)
+        wait = THROTTLED_FOR.back_off(self._gate.failures(held) + 1, self._random)
+        until = now + max(wait, verdict.retry_after_ms or 0)
+        self._hold(held, until, RETRY_AFTER, posted_at, at, now)
+        sites = self._throttled.setdefault(line.provider, {})
+        sites[site_id] = at
+        if len(sites) >= MANY_SITES:
+            for other in [site for site, when in sites.items() if when <= at - MANY_SITES_SECONDS]:
+                del sites[other]
+            if len(sites) >= MANY_SITES:
+                self._hold((EVERY_SITE, line.provider), until, RETRY_AFTER, posted_at, at, now)
+
+    def _doubt_provider(self, line: Line, tally: Tally, posted_at: float, at: float, now: int) -> None:
+        """The breaker. After a hold one failed probe is enough to open it again, for longer."""
+        held = (EVERY_SITE, line.provider)
+        began = self._failing.get(held)
+        if began is not None and posted_at <= began:
+            return
+        if began is None and not tally.mostly(Mark.UNAVAILABLE, at, BREAKER_SECONDS, BREAKER_ANSWERS):
+            return
+        wait = BROKEN_FOR.back_off(self._gate.failures(held) + 1, self._random)
+        log.warning("provider.breaker_opened", provider=line.provider, seconds=round(wait / SECOND))
+        self._hold(held, now + wait, BREAKER, posted_at, at, now)
+        tally.clear()
+
+    def _hold(self, held: Held, until: int, reason: str, posted_at: float, at: float, now: int) -> None:
+        """What was posted before the hold began only says the same again: it may prolong, not escalate."""
+        began = self._failing.get(held)
+        again = began is not None and posted_at <= began
+        if again and self._gate.held(now).get(held, 0) >= until:
+            return
+        if not again:
+            self._failing[held] = at
+        failures = self._gate.failures(held) + (not again)
+        self._gate.hold(held, until, now, failures)
+        self._consequences.hold(Hold(*held, until, reason, now, failures))
+
+    def _recover(self, held: Held, posted_at: float) -> None:
+        if self._failing.get(held, posted_at) < posted_at:
+            del self._failing[held]
+            self._gate.recover(held)
+            self._consequences.recover(held)
+
+    def _doubt_gone(self, line: Line, tally: Tally, at: float, now: int) -> None:
+        """A proxy gone wrong answers 404 to everything: that must not end a million subscriptions."""
+        provider = line.provider
+        if self._gate.trusts(provider) or not self._gate.believes(provider):
+            return
+        if not tally.mostly(Mark.GONE, at, GONE_SECONDS, GONE_ANSWERS):
+            return
+        log.error("provider.mass_gone", provider=provider, answers=GONE_ANSWERS, within_seconds=GONE_SECONDS)
+        self._gate.suspect(provider)
+        self._gate.hold((EVERY_SITE, provider), FOR_GOOD, now, 0)
+        since = now - GONE_SECONDS * SECOND
+        self._consequences.hold(Hold(EVERY_SITE, provider, FOR_GOOD, MASS_GONE, since, 0))
+        tally.clear()
+
+    def _doubt_key(self, key_id: int, site_id: int, verdict: Verdict, at: float) -> None:
+        tally = self._key(key_id)
+        if tally.mostly(Mark.UNAUTHORIZED, at, KEY_SECONDS, KEY_ANSWERS):
+            log.error(
+                "key.paused", key_id=key_id, site_id=site_id, status=verdict.status, said=verdict.reason
+            )
+            self._consequences.pause_key(key_id, f"{KEY_REFUSED}: {verdict.status} {verdict.reason}"[:200])
+            tally.clear()
+
+    def _key(self, key_id: int) -> Tally:
+        tally = self._keys.get(key_id)
+        if tally is None:
+            while len(self._keys) >= MOST_KEYS:
+                del self._keys[next(iter(self._keys))]
+            tally = self._keys[key_id] = Tally()
+        return tally

@@ -1,0 +1,48 @@
+"""One provider's part of a sender: its flights in both lanes, and how many pushes it may have in flight."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from gateway.delivery.flight import Flight
+from gateway.delivery.limits import SenderLimits
+from gateway.delivery.window import Window
+from storage.batches import BULK, TRANSACTIONAL
+
+LANES = (TRANSACTIONAL, BULK)
+
+
+@dataclass(eq=False, slots=True)
+class Line:
+    """Nobody stands before anybody of another provider or of a lower lane."""
+
+    provider: str
+    limits: SenderLimits
+    window: Window = field(init=False)
+    queues: dict[int, deque[Flight]] = field(init=False)  # flights that may send now, by lane
+    waiting: dict[int, int] = field(init=False)  # members read and not POSTed, without those that are paced
+    full: dict[int, bool] = field(init=False)  # by lane: there was no room when somebody last asked
+    in_flight: int = 0
+    held: bool = False
+
+    def __post_init__(self) -> None:
+        self.window = Window(self.limits.provider_in_flight, self.limits.first_window)
+        self.queues = {lane: deque() for lane in LANES}
+        self.waiting = dict.fromkeys(LANES, 0)
+        self.full = dict.fromkeys(LANES, False)
+
+    def width(self, lane: int) -> int:
+        """Pushes that may be in flight when one more of the lane is sent."""
+        size = self.window.size
+        return size if lane == TRANSACTIONAL else max(1, int(size * self.limits.bulk_share))
+
+    def room(self, lane: int) -> int:
+        """How many more members of a lane may be claimed: about two windows, so that a slow one holds few."""
+        ahead = 0 if self.held else min(self.limits.read_ahead, 2 * self.window.size)
+        room = max(0, ahead - self.waiting[lane])
+        self.full[lane] = room == 0
+        return room
+
+    def sent(self, lane: int, members: int) -> bool:
+        """So many do not wait any more; whether there is room now, and was none when somebody last asked."""
+        self.waiting[lane] -= members
+        return self.full[lane] and self.room(lane) > 0

@@ -1,0 +1,64 @@
+"""New batches for whoever moves in time: to another attempt, or, not sent yet, to a later moment."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from gateway.delivery.flight import Flight
+from gateway.delivery.unrecorded import Retry
+from storage.batches import MAX_MEMBERS, Batch, pack
+
+
+def retry_batches(
+    retries: Iterable[Retry], changed: set[tuple[int, int]], fresh_ids: Iterator[int]
+) -> list[Batch]:
+    """For those whose failed attempt was recorded just now: `changed` holds (message id, subscription id)."""
+    made = []
+    for retry in retries:
+        failed = retry.batch
+        distinct = dict.fromkeys(retry.subscription_ids)  # a batch that was claimed twice may answer twice
+        members = [id for id in distinct if (failed.message_id, id) in changed]
+        for start in range(0, len(members), MAX_MEMBERS):
+            part = members[start : start + MAX_MEMBERS]
+            made.append(
+                Batch(
+                    id=next(fresh_ids),
+                    site_id=failed.site_id,
+                    message_id=failed.message_id,
+                    provider=failed.provider,
+                    members=pack(part),
+                    size=len(part),
+                    due_at=retry.due_at,
+                    attempt=failed.attempt + 1,
+                    stage=failed.stage,
+                    variant=failed.variant,
+                    lane=failed.lane,
+                    created_at=retry.first_attempt_at,
+                )
+            )
+    return made
+
+
+def moved_batches(finished: Iterable[Flight], fresh_ids: Iterator[int]) -> list[Batch]:
+    """For those whom a flight did not send to: the same attempt, as if they had been in a batch of their own.
+
+    A batch that was claimed once was ours alone: nobody can have sent to those whom we left, and the next
+    sender need not ask. Of one that was claimed more often it has to.
+    """
+    made = []
+    for flight in finished:
+        batch = flight.batch
+        leases = 0 if batch.leases <= 1 else batch.leases
+        for due_at, members in flight.left:
+            made.append(
+                replace(
+                    batch,
+                    id=next(fresh_ids),
+                    members=pack(members),
+                    size=len(members),
+                    due_at=due_at,
+                    leases=leases,
+                    paced_from=0,
+                    paced_for=0,
+                )
+            )
+    return made

@@ -1,0 +1,45 @@
+"""How push services answered of late: sums by the second, so that one more costs an addition."""
+
+from collections import deque
+from enum import IntEnum
+
+
+class Mark(IntEnum):
+    """What is counted of an answer; the numbers are positions in a bucket."""
+
+    FINE = 1
+    UNAVAILABLE = 2
+    GONE = 3
+    UNAUTHORIZED = 4
+
+
+class Tally:
+    """Answers of the last minute. `now` is in seconds on a monotonic clock."""
+
+    SPAN = 60
+
+    __slots__ = ("_buckets",)
+
+    def __init__(self) -> None:
+        self._buckets: deque[list[int]] = deque(maxlen=self.SPAN)
+
+    def add(self, now: float, mark: Mark) -> None:
+        second = int(now)
+        if not self._buckets or self._buckets[-1][0] != second:
+            self._buckets.append([second, 0, 0, 0, 0])
+        self._buckets[-1][mark] += 1
+
+    def mostly(self, mark: Mark, now: float, seconds: int, least: int) -> bool:
+        """Whether there were `least` answers within `seconds`, and more than half of them were of a kind."""
+        since = int(now) - seconds
+        total = bad = 0
+        for bucket in reversed(self._buckets):
+            if bucket[0] <= since:
+                break
+            total += sum(bucket[1:])
+            bad += bucket[mark]
+        return total >= least and 2 * bad > total
+
+    def clear(self) -> None:
+        """Begin anew, once something was done about it."""
+        self._buckets.clear()
