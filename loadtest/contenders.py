@@ -130,8 +130,8 @@ class NullRequestMaker:
     def __init__(self, hosts: PushHosts, *_others: object) -> None:
         self._hosts = hosts
 
-    def make(self, flight: Flight, member: Member) -> PushRequest:
-        return PushRequest(member[2], self._hosts.origin(member[2]), [], b"", (flight, member))
+    def make(self, flight: Flight, member: Member, posted_at: float) -> PushRequest:
+        return PushRequest(member[2], self._hosts.origin(member[2]), [], b"", (flight, member, posted_at))
 
 
 class NullTransport:
