@@ -1,7 +1,8 @@
 """Everybody ends in exactly one outcome, whatever happens, and the counters add up at every moment.
 
 A play is a list of things that happen to a broadcast: push services answer anything or nothing, senders are
-stopped or killed, the database goes away, people leave, the message is cancelled. Then everything heals, and
+stopped or killed, the database goes away, people leave, the message is paused, held or cancelled, its key is
+paused. Then everything heals, and
 all of it has to end.
 """
 
@@ -20,9 +21,10 @@ from gateway.delivery.limits import SenderLimits
 from gateway.delivery.sender import Sender
 from gateway.metrics import Metrics
 from gateway.webpush import PushRequest, Reply
-from storage import messages, subscriptions
+from storage import keys, messages, subscriptions, throttles
 from storage.database import Transaction
 from storage.deliveries import Outcome
+from storage.keys import KeyState
 from storage.messages import MessageState
 from storage.subscriptions import SubscriptionState
 from tests.fakes.flaky_database import FlakyDatabase
@@ -33,7 +35,7 @@ from tests.unit.sending import POLICY, expire_leases, finish, start_due
 LIMITS = SenderLimits(
     in_flight=40, read_ahead=60, poll=0.002, stop_within=2.0, flush_after=0.02, look_every=0.01
 )
-TTL = 40
+TTL = 90  # longer than a paused key is waited for
 REPLIES = [
     *[CREATED] * 8,
     Reply(410),
@@ -58,6 +60,7 @@ OUTCOMES = {
 HAPPENINGS = [
     *["start", "work", "wait"] * 2,
     *["work", "kill", "stop", "answer", "outage", "leave", "finish", "cancel"],
+    *["pause", "resume", "hold", "release", "pause_key", "activate_key"],
 ]
 
 
@@ -165,6 +168,42 @@ class Play:
                 )
             )
 
+    async def pause(self) -> None:
+        await self.change(MessageState.SENDING, MessageState.PAUSED)
+
+    async def resume(self) -> None:
+        await self.change(MessageState.PAUSED, MessageState.SENDING)
+
+    async def change(self, before: MessageState, after: MessageState) -> None:
+        now = self.installation.clock.now()
+        await self.installation.database.write(
+            lambda tx: messages.transition(tx, self.message_id, {before}, after, None, now)
+        )
+
+    async def hold(self) -> None:
+        now = self.installation.clock.now()
+        site_id = self.random.choice((throttles.EVERY_SITE, self.installation.site.id))
+        await self.installation.database.write(
+            lambda tx: throttles.hold(tx, site_id, "fcm", now + 20_000, "test", now)
+        )
+
+    async def release(self) -> None:
+        async def body(tx: Transaction) -> None:
+            for site_id in (throttles.EVERY_SITE, self.installation.site.id):
+                await throttles.release(tx, site_id, "fcm")
+
+        await self.installation.database.write(body)
+
+    async def pause_key(self) -> None:
+        await self.set_key(KeyState.ACTIVE, KeyState.PAUSED)
+
+    async def activate_key(self) -> None:
+        await self.set_key(KeyState.PAUSED, KeyState.ACTIVE)
+
+    async def set_key(self, before: KeyState, after: KeyState) -> None:
+        key_id = self.installation.key.id
+        await self.installation.database.write(lambda tx: keys.set_state(tx, key_id, before, after, None))
+
     async def look(self) -> None:
         """The sum holds (checked where progress is read), and an outcome never changes."""
         progress = await self.installation.progress(self.message_id)
@@ -179,7 +218,8 @@ class Play:
         """Push services take everything; go on until nothing is left to do."""
         self.healed = True
         self.answer_pending()
-        await self.start()
+        for what in ("resume", "release", "activate_key", "start"):
+            await self.happen(what)
         for _ in range(200):
             await asyncio.sleep(0.02)
             self.answer_pending()
@@ -229,6 +269,11 @@ async def nothing(tx: Transaction) -> None:
     seed=st.integers(0, 2**32),
     size=st.integers(1, 130),
     happenings=st.lists(st.sampled_from(HAPPENINGS), max_size=14),
+)
+@example(seed=0, size=120, happenings=["start", "pause", "work", "answer", "resume", "work", "kill", "start"])
+@example(seed=1, size=120, happenings=["start", "hold", "work", "answer", "kill", "start", "release", "work"])
+@example(
+    seed=2, size=120, happenings=["start", "pause_key", "work", "answer", "wait", "kill", "start", "work"]
 )
 @example(seed=0, size=60, happenings=["start", "work", "work", "work", "work", "kill"])
 @settings(max_examples=25, deadline=None)

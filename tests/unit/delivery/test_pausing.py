@@ -1,0 +1,130 @@
+"""A message that is paused in the middle of its broadcast, and goes on."""
+
+import asyncio
+from dataclasses import replace
+
+from gateway.delivery.limits import SenderLimits
+from storage import messages
+from storage.messages import MessageState
+from tests.eventually import eventually
+from tests.fakes.transport import CREATED, FakeTransport
+from tests.unit.installation import Installation
+from tests.unit.sending import QUICK, expire_leases, finish, nothing_left, sender, start_due
+
+LIMITS = replace(QUICK, in_flight=40)
+
+
+async def change(installation: Installation, id: int, before: MessageState, after: MessageState) -> None:
+    now = installation.clock.now()
+    await installation.database.write(lambda tx: messages.transition(tx, id, {before}, after, None, now))
+
+
+async def pause(installation: Installation, id: int) -> None:
+    await change(installation, id, MessageState.SENDING, MessageState.PAUSED)
+
+
+async def resume(installation: Installation, id: int) -> None:
+    await change(installation, id, MessageState.PAUSED, MessageState.SENDING)
+
+
+async def test_a_pause_stops_the_sending_and_a_resume_repeats_and_skips_nobody(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(1_200)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+
+    async with sender(installation, transport, limits=LIMITS) as running:
+        await eventually(lambda: transport.in_flight == 30)
+        await pause(installation, message.id)
+        await eventually(lambda: not any(f.waiting for f in running.sender.pump.flights.values()), within=1.0)
+        transport.rule = lambda _: CREATED
+        transport.answer()
+        await asyncio.sleep(0.2)
+        assert len(transport.posted) == 30
+        progress = await installation.progress(message.id)
+        assert progress is not None
+        assert (progress.accepted, progress.remaining, progress.retrying) == (30, 1_170, 0)
+        await finish(installation)
+        assert (await installation.message(message.id)).state is MessageState.PAUSED
+        await resume(installation, message.id)
+        await eventually(lambda: nothing_left(installation, message.id))
+
+    urls = [request.url for request in transport.posted]
+    assert len(set(urls)) == len(urls) == 1_200
+
+
+async def test_who_was_in_flight_at_a_pause_is_not_sent_to_again_while_no_answer_has_come(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(100)
+    message = await installation.add_message()
+    await start_due(installation)
+    slow, other = FakeTransport(lambda _: None), FakeTransport()
+
+    async with (
+        sender(installation, slow, "slow", LIMITS),
+        sender(installation, other, "other", replace(LIMITS, read_ahead=0)) as second,
+    ):
+        await eventually(lambda: slow.in_flight == 30)
+        await pause(installation, message.id)
+        await asyncio.sleep(0.2)
+        for line in second.sender.pump.lines.values():
+            line.limits = LIMITS
+        await resume(installation, message.id)
+        await asyncio.sleep(0.3)
+        assert not other.posted
+        slow.rule = lambda _: CREATED
+        slow.answer()
+        await eventually(lambda: nothing_left(installation, message.id))
+
+    urls = [request.url for request in slow.posted + other.posted]
+    assert len(set(urls)) == len(urls) == 100
+
+
+async def test_those_whom_a_killed_sender_had_given_back_are_sent_to_once(installation: Installation) -> None:
+    """Given back, but not yet written: the old batch still has them."""
+    await installation.subscribe(100)
+    message = await installation.add_message()
+    await start_due(installation)
+    killed, next_one = FakeTransport(lambda _: None), FakeTransport()
+
+    async with sender(installation, killed, "killed", LIMITS) as running:
+        await eventually(lambda: killed.in_flight == 30)
+        await pause(installation, message.id)
+        await asyncio.sleep(0.2)
+        running.kill()
+    await expire_leases(installation)
+    await resume(installation, message.id)
+    async with sender(installation, next_one, "next"):
+        await eventually(lambda: nothing_left(installation, message.id))
+    assert len(next_one.posted) == 100
+
+
+async def test_a_paused_message_past_its_expires_at_ends(installation: Installation) -> None:
+    await installation.subscribe(100)
+    message = await installation.add_message(expires_at=installation.clock.now() + 60_000)
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+
+    async with sender(installation, transport, limits=LIMITS):
+        await eventually(lambda: transport.in_flight == 30)
+        await pause(installation, message.id)
+        await asyncio.sleep(0.2)
+        transport.answer()
+        installation.clock.advance(61)
+        await eventually(lambda: ends(installation, message.id))
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.expired) == (30, 70)
+    assert (await installation.message(message.id)).state is MessageState.SENT
+
+
+async def ends(installation: Installation, message_id: int) -> bool:
+    await finish(installation)
+    return (await installation.message(message_id)).state is MessageState.SENT
+
+
+def test_a_pause_is_noticed_within_half_a_second() -> None:
+    assert SenderLimits().look_every <= 0.5
