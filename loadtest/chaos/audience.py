@@ -17,6 +17,8 @@ from storage.subscriptions import NewSubscription
 
 GONE_OF_TEN = 3
 BROWSERS = 200  # different keys
+# They came long ago: of somebody who has only just subscribed, a 410 is not believed at once.
+AGE = 30 * 86_400_000  # milliseconds
 
 
 @dataclass
@@ -65,7 +67,7 @@ async def _add(url: str, site_id: int, endpoints: list[str]) -> list[int]:
     async with opened(url) as database:
         key = (await database.read(lambda tx: keys.of_site(tx, site_id)))[0]
         for start in range(0, len(endpoints), PAGE):
-            now = clock.now()
+            then = clock.now() - AGE
             page = [
                 (
                     source.next(),
@@ -75,13 +77,13 @@ async def _add(url: str, site_id: int, endpoints: list[str]) -> list[int]:
                         key_id=key.id,
                         p256dh=browsers[number % BROWSERS].p256dh,
                         auth=browsers[number % BROWSERS].auth,
-                        created_at=now,
+                        created_at=then,
                     ),
                 )
                 for number, endpoint in enumerate(endpoints[start : start + PAGE])
             ]
             await database.write(
-                lambda tx, page=page, now=now: subscriptions.add_many(tx, site_id, page, now)  # type: ignore[misc]
+                lambda tx, page=page, then=then: subscriptions.add_many(tx, site_id, page, then)  # type: ignore[misc]
             )
             added += [id for id, _ in page]
     return added

@@ -147,7 +147,7 @@ class Havoc:
         parent = await gateway.living()
         orphans = {each.pid for each in gateway.processes() if each.parent == parent}
         await self._kill([Process(parent, 0, None)])
-        await self._hurry()
+        await self.skip_leases()
         loop = asyncio.get_running_loop()
         died_at = loop.time()
         # One that SIGSTOP holds can do nothing yet: `settle` looks again.
@@ -163,7 +163,7 @@ class Havoc:
             await gateway.living()
         victims = [each for gateway in gateways for each in gateway.processes()]
         await self._kill(victims)
-        await self._hurry()
+        await self.skip_leases()
 
     async def _stop_all(self) -> None:
         for gateway in self.gateways:
@@ -229,7 +229,7 @@ class Havoc:
             raise ValueError("this fault is for PostgreSQL")
         return self.postgres
 
-    async def _hurry(self) -> None:
+    async def skip_leases(self) -> None:
         """A parent is dead: whatever it led, and what it had no time to give back for dead children, is
         free."""
         if self.hurry:

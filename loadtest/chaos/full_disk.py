@@ -11,7 +11,7 @@ from loadtest.chaos.gateway import REFUSED_TO_START
 from loadtest.chaos.rounds import Broadcast, Round, broadcast, conclude, stop
 from loadtest.chaos.stand import Stand
 
-QUIET = 1.0  # seconds without a POST: sending has stopped
+QUIET = 0.7  # seconds without a POST: sending has stopped
 QUIET_WITHIN = 30.0
 STOPPED = '"sending": "stopped"'  # in a sender's log, at the first flush that failed
 LOOKS = 10  # answers of the API while the disk is full
@@ -38,6 +38,7 @@ async def run_full_disk(stand: Stand, subscribers: int, disk: Disk) -> Round:
         code = await stopping
         if code != 0:
             havoc.violations.append(f"SIGTERM on a full disk: exit code {code}")
+        await havoc.skip_leases()  # the scheduler could not give up its own
 
         if isinstance(disk, Tmpfs):
             havoc.done.append("start on a read-only disk")

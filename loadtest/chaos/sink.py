@@ -36,7 +36,7 @@ class Post(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`rate` messages a second are answered; `flapping` percent of the answers are 503 (0.01 at least)."""
+    """`rate` messages a second are answered; `flapping` percent of those for the living are 503."""
 
     rate: int = 6_000
     flapping: float = 2.0
@@ -62,10 +62,11 @@ class CountingSink:
 def counting_sink(folder: Path, pace: Pace) -> Iterator[CountingSink]:
     """Stopped at the end. RuntimeError when nginx is not installed or does not start."""
     log = folder / "posts.log"
+    share = f"{pace.flapping:.2f}% yes; " if pace.flapping else ""
     http = f"""
   log_format posts '$msec $request_time $status $uri';
   limit_req_zone $server_name zone=pace:64k rate={pace.rate}r/s;
-  split_clients $request_id $unavailable {{ {pace.flapping:.2f}% yes; * ""; }}
+  split_clients $request_id $unavailable {{ {share}* ""; }}
 """
     # `return` would answer before the pace is kept, so that each push is first looked for as a file.
     root = f"""
