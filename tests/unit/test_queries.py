@@ -37,9 +37,7 @@ def test_lists_are_one_argument() -> None:
     query = parse("t", f"-- name: x\nselect 1 where {where}\n")["x"]
     assert "b in (select value from json_each(?2))" in query.sqlite
     assert "c in (select unhex(value) from json_each(?3))" in query.sqlite
-    assert query.postgres.endswith(
-        "a = any($1::bigint[]) and b = any($2::text[]) and c = any($3::bytea[])"
-    )
+    assert query.postgres.endswith("a = any($1::bigint[]) and b = any($2::text[]) and c = any($3::bytea[])")
 
 
 def test_a_hint_for_one_dialect_is_a_comment_for_the_other() -> None:
