@@ -75,6 +75,8 @@ class SqliteDatabase:
             self._readers.put_nowait(reader)
         self._doorbell = Doorbell()
         self._seen = 0
+        self._waiting = 0
+        self._watching: asyncio.Task[None] | None = None
         self._closed = False
 
     async def read(self, body: Body[T]) -> T:
@@ -92,16 +94,24 @@ class SqliteDatabase:
         return await self._writer.write(body)
 
     async def wait_for_work(self, timeout: float) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        while not self._closed:
+        self._waiting += 1
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(), name="sqlite-watch")
+        try:
+            await self._doorbell.wait(timeout)
+        finally:
+            self._waiting -= 1
+        if self._watching.done() and not self._watching.cancelled():
+            self._watching.result()  # it says why it could not go on
+
+    async def _watch(self) -> None:
+        """One for all who wait: each look costs 100 µs."""
+        while self._waiting and not self._closed:
             version = await hop(self._watcher, _data_version)
             if version != self._seen:
                 self._seen = version
                 self._doorbell.ring()
-            left = deadline - loop.time()
-            if await self._doorbell.wait(max(0, min(_POLL, left))) or left <= 0:
-                return
+            await asyncio.sleep(_POLL)
 
     async def notify_work(self) -> None:
         """This process hears at once; the others notice every commit by themselves."""
@@ -113,6 +123,9 @@ class SqliteDatabase:
         self._closed = True
         await self._writer.close()
         self._doorbell.ring()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
         for connection in reversed(self._connections):  # the writer last: it checkpoints the whole log
             await connection.close()
 
