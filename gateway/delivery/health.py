@@ -8,7 +8,7 @@ from gateway.delivery.gate import Gate, Held
 from gateway.delivery.line import Line
 from gateway.delivery.retry import MINUTE, SECOND, RetryPolicy
 from gateway.delivery.tally import Mark, Tally
-from gateway.delivery.unrecorded import Hold
+from gateway.delivery.unrecorded import Hold, is_second_look
 from gateway.logs import Log
 from gateway.webpush import Answer, Verdict
 from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE
@@ -71,14 +71,17 @@ class Health:
         answer = verdict.answer
         mark = _MARKS.get(answer, Mark.FINE)
         tally = self._providers.get(line.provider) or self._providers.setdefault(line.provider, Tally())
-        tally.add(at, mark)
+        # Second looks at the young come together, and nearly all are 410s, which were counted the first time.
+        again = answer is Answer.GONE and is_second_look(flight, member)
+        if not again:
+            tally.add(at, mark)
         self._key(member[5]).add(at, mark)
         if not answer.retryable:
             line.window.answered(posted_at, at)
             if self._failing:
                 self._recover((EVERY_SITE, line.provider), posted_at)
                 self._recover((flight.batch.site_id, line.provider), posted_at)
-            if answer is Answer.GONE:
+            if answer is Answer.GONE and not again:
                 self._doubt_gone(line, tally, at, now)
             elif answer is Answer.UNAUTHORIZED:
                 self._doubt_key(member[5], flight.batch.site_id, verdict, at)

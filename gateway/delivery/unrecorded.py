@@ -32,6 +32,11 @@ OUTCOMES = {
 }
 
 
+def is_second_look(flight: Flight, member: Member) -> bool:
+    """Whether a 404 or 410 is the second one, because at the first attempt the member was too young."""
+    return flight.batch.attempt > 1 and member[9] > flight.first_attempt_at - YOUNG
+
+
 @dataclass(slots=True)
 class Retry:
     """Members of one message, provider and attempt that are due again at the same time."""

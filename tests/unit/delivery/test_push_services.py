@@ -299,6 +299,24 @@ async def test_a_mass_of_404s_stops_the_provider_and_can_be_reverted(installatio
     assert (progress.gone, progress.accepted) == (asked, 1_000 - asked)
 
 
+async def test_second_looks_at_the_young_are_no_mass_of_404s(installation: Installation) -> None:
+    """All of them come a minute later and most are 410s, though of everybody who was asked few are gone."""
+    await installation.subscribe(1_000)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda request: Reply(410) if request.url[-1] in "123" else CREATED)
+
+    async with sender(installation, transport):
+        await eventually(lambda: accepted_is(installation, message.id, 700))
+        await pass_time(installation, 95)
+        await eventually(lambda: nothing_left(installation, message.id))
+    assert await throttle(installation, EVERY_SITE) is None
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.gone) == (700, 300)
+    assert len(transport.posted) == 1_300
+
+
 async def test_after_an_admin_has_confirmed_that_they_are_gone_they_are_marked(
     installation: Installation,
 ) -> None:
