@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run test lint format bench micro load isolation openfiles screenshots lock clean
+.PHONY: help run test lint format bench micro load isolation openfiles chaos screenshots lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,10 @@ isolation: $(VENV)/dev.stamp ## latencies of everybody else beside a blast to a 
 openfiles: $(VENV)/dev.stamp ## ten thousand connections at a limit of 1,024 open files
 	@bash tests/install.sh nginx
 	$(BIN)/python -m loadtest.openfiles
+
+chaos: $(VENV)/dev.stamp ## kills and faults in the middle of broadcasts (CHAOS="--rounds 20 --database postgres")
+	@bash tests/install.sh nginx
+	$(BIN)/python -m loadtest.chaos $(CHAOS)
 
 screenshots: $(VENV)/dev.stamp ## take the documentation's pictures anew, in a real browser
 	SCREENSHOTS=docs $(BIN)/pytest -q tests/e2e/test_demo.py -k chromium

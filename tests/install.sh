@@ -10,7 +10,7 @@ declare -A skipped=(
     [firefox]="the end-to-end tests in Firefox"
     [chromium]="the end-to-end tests in Chromium"
     [dbus]="the end-to-end tests (they read notifications from a session bus)"
-    [nginx]="the transport tests over HTTP/2, and make bench"
+    [nginx]="the transport tests over HTTP/2, the chaos tests, and make bench"
 )
 
 PATH="$PATH:/usr/sbin:/sbin" # nginx and ldconfig live there, which is not on every user's PATH
