@@ -22,6 +22,7 @@ from pywebpush import webpush_async
 from gateway.context import Context
 from gateway.delivery.flight import Flight, Member
 from gateway.delivery.limits import SenderLimits
+from gateway.delivery.request import Posted
 from gateway.delivery.sender import run_sender
 from gateway.webpush import (
     CurlTransport,
@@ -130,8 +131,8 @@ class NullRequestMaker:
     def __init__(self, hosts: PushHosts, *_others: object) -> None:
         self._hosts = hosts
 
-    def make(self, flight: Flight, member: Member, posted_at: float) -> PushRequest:
-        return PushRequest(member[2], self._hosts.origin(member[2]), [], b"", (flight, member, posted_at))
+    def make(self, _flight: Flight, member: Member, context: Posted) -> PushRequest:
+        return PushRequest(member[2], self._hosts.origin(member[2]), [], b"", context)
 
 
 class NullTransport:

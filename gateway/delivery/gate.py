@@ -22,6 +22,7 @@ class Gate:
         self._own: dict[Held, tuple[int, int]] = {}  # until when, and when it was made
         self._failures: dict[Held, int] = {}
         self._suspicious: frozenset[str] = frozenset()
+        self._suspected: dict[str, int] = {}  # by this sender, and when
         self._trusted: frozenset[str] = frozenset()
 
     def know(self, throttles: Iterable[Throttle], now: int) -> None:
@@ -36,9 +37,10 @@ class Gate:
         }
         for held, (until, _) in self._own.items():
             self._until[held] = max(until, self._until.get(held, 0))
+        self._suspected = {name: made for name, made in self._suspected.items() if made > now - OWN}
         self._suspicious = frozenset(
             row.provider for row in rows if row.reason == MASS_GONE and row.not_before > now
-        )
+        ).union(self._suspected)
         self._trusted = frozenset(
             row.provider for row in rows if row.reason == CONFIRMED and (row.since or 0) > now - TRUSTED
         )
@@ -59,8 +61,9 @@ class Gate:
         """It answers again."""
         self._failures.pop(held, None)
 
-    def suspect(self, provider: str) -> None:
+    def suspect(self, provider: str, now: int) -> None:
         """Its 404s are not to be believed, until the database says otherwise."""
+        self._suspected[provider] = now
         self._suspicious |= {provider}
 
     def believes(self, provider: str) -> bool:

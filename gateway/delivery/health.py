@@ -104,6 +104,7 @@ class Health:
     def _throttle(
         self, line: Line, site_id: int, verdict: Verdict, posted_at: float, at: float, now: int
     ) -> None:
+        line.throttle(site_id, at)
         held = (site_id, line.provider)
         wait = THROTTLED_FOR.back_off(self._gate.failures(held) + 1, self._random)
         until = now + max(wait, verdict.retry_after_ms or 0)
@@ -155,7 +156,7 @@ class Health:
         if not tally.mostly(Mark.GONE, at, GONE_SECONDS, GONE_ANSWERS):
             return
         log.error("provider.mass_gone", provider=provider, answers=GONE_ANSWERS, within_seconds=GONE_SECONDS)
-        self._gate.suspect(provider)
+        self._gate.suspect(provider, now)
         self._gate.hold((EVERY_SITE, provider), FOR_GOOD, now, 0)
         since = now - GONE_SECONDS * SECOND
         self._consequences.hold(Hold(EVERY_SITE, provider, FOR_GOOD, MASS_GONE, since, 0))

@@ -12,6 +12,19 @@ LANES = (TRANSACTIONAL, BULK)
 
 
 @dataclass(eq=False, slots=True)
+class SiteWindow:
+    """Of a site that the provider throttled: a few are tried first, then more, until it needs no window."""
+
+    window: Window
+    in_flight: int = 0
+    parked: list[Flight] = field(default_factory=list)  # flights that wait for room in it
+
+    @property
+    def full(self) -> bool:
+        return self.in_flight >= self.window.size
+
+
+@dataclass(eq=False, slots=True)
 class Line:
     """Nobody stands before anybody of another provider or of a lower lane."""
 
@@ -21,6 +34,7 @@ class Line:
     queues: dict[int, deque[Flight]] = field(init=False)  # flights that may send now, by lane
     waiting: dict[int, int] = field(init=False)  # members read and not POSTed, without those that are paced
     full: dict[int, bool] = field(init=False)  # by lane: there was no room when somebody last asked
+    sites: dict[int, SiteWindow] = field(default_factory=dict)  # mostly none
     in_flight: int = 0
     held: bool = False
 
@@ -41,6 +55,13 @@ class Line:
         room = max(0, ahead - self.waiting[lane])
         self.full[lane] = room == 0
         return room
+
+    def throttle(self, site_id: int, now: float) -> None:
+        """The site has to start again with one push at a time."""
+        site = self.sites.get(site_id)
+        if site is None:
+            site = self.sites[site_id] = SiteWindow(Window(self.limits.provider_in_flight, 1))
+        site.window.restart(now)
 
     def sent(self, lane: int, members: int) -> bool:
         """So many do not wait any more; whether there is room now, and was none when somebody last asked."""

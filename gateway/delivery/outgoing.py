@@ -1,6 +1,6 @@
 """Messages made ready for sending: parsed and encoded once, then rendered for each recipient."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -66,29 +66,26 @@ class Outgoing:
 
 
 class OutgoingCache:
-    """The messages of late, by id; the longest unused is forgotten first."""
+    """The messages of late, by id; the longest unused is forgotten first.
+
+    Two lanes share it: whoever needs a message keeps what `get` or `add` returned, and does not ask again later.
+    """
 
     def __init__(self, public_url: str) -> None:
         self._public_url = public_url
         self._kept: dict[int, Outgoing] = {}
 
-    def missing(self, ids: Iterable[int]) -> Sequence[int]:
-        """Those that have to be read."""
-        return sorted({id for id in ids if id not in self._kept})
+    def get(self, ids: Iterable[int]) -> dict[int, Outgoing]:
+        """Those of `ids` that it has."""
+        found = {id: self._kept.pop(id) for id in set(ids) if id in self._kept}
+        self._kept.update(found)
+        return found
 
-    def add(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self._kept[message.id] = Outgoing(message, self._public_url)
-
-    def get(self, id: int) -> Outgoing | None:
-        """None when it was not added, or long ago."""
-        outgoing = self._kept.pop(id, None)
-        if outgoing is not None:
-            self._kept[id] = outgoing
-        return outgoing
-
-    def trim(self) -> None:
-        """Forget what is too much. Not in `add`: one page of batches may belong to more messages."""
+    def add(self, messages: Iterable[Message]) -> dict[int, Outgoing]:
+        """Keeps them, forgets what is too much, and answers all that were added."""
+        added = {message.id: Outgoing(message, self._public_url) for message in messages}
+        self._kept.update(added)
         text = sum(outgoing.size for outgoing in self._kept.values())
         while len(self._kept) > MOST or (text > MOST_TEXT and len(self._kept) > 1):
             text -= self._kept.pop(next(iter(self._kept))).size
+        return added

@@ -10,12 +10,12 @@ from gateway.delivery.flight import KEY_IS_PAUSED, KEY_LOOK_AGAIN, Flight, Membe
 from gateway.delivery.gate import Gate, Held
 from gateway.delivery.health import Health
 from gateway.delivery.limits import SenderLimits
-from gateway.delivery.line import LANES, Line
+from gateway.delivery.line import LANES, Line, SiteWindow
 from gateway.delivery.pacer import Pacer
 from gateway.delivery.recorder import Recorder
-from gateway.delivery.request import RequestMaker
+from gateway.delivery.request import Posted, RequestMaker
 from gateway.delivery.unrecorded import Hold
-from gateway.webpush import PushRequest, Reply, Transport, classify
+from gateway.webpush import PushRequest, Reply, Transport, Verdict, classify
 from storage.batches import PROVIDERS, TRANSACTIONAL
 from storage.deliveries import Outcome, SkipReason
 
@@ -214,17 +214,25 @@ class Pump:
         if flight.deadline <= now:
             self._give_up(flight, Outcome.EXPIRED, None)
             return
+        site = line.sites.get(flight.batch.site_id) if line.sites else None
+        if site is not None and site.full:
+            line.queues[lane].popleft()
+            flight.queued = False
+            site.parked.append(flight)
+            return
         member = flight.waiting.pop()
         flight.ready -= 1
         if flight.ready == 0:
             line.queues[lane].popleft()
             flight.queued = False
         self._no_longer_waiting(line, flight, 1)
-        request = self._requests.make(flight, member, at)
+        request = self._requests.make(flight, member, (flight, member, at, site))
         if isinstance(request, PushRequest):
             self.in_flight += 1
             line.in_flight += 1
             flight.in_flight += 1
+            if site is not None:
+                site.in_flight += 1
             self._transport.post(request, self._replied)
         else:
             self._recorder.settle(flight, member[0], request.outcome, request.reason)
@@ -232,7 +240,7 @@ class Pump:
 
     def _replied(self, request: PushRequest, reply: Reply) -> None:
         try:
-            flight, member, posted_at = cast(tuple[Flight, Member, float], request.context)
+            flight, member, posted_at, site = cast(Posted, request.context)
             line = self.lines[flight.batch.provider]
             self.in_flight -= 1
             line.in_flight -= 1
@@ -241,7 +249,11 @@ class Pump:
             verdict = classify(request.origin.provider, reply, now)
             believed = self.gate.believes(line.provider)
             if not self._stopped:
-                self._health.answered(line, flight, member, verdict, posted_at, self._clock.monotonic(), now)
+                at = self._clock.monotonic()
+                self._health.answered(line, flight, member, verdict, posted_at, at, now)
+                if site is not None:
+                    site.in_flight -= 1
+                    self._answered_site(line, flight.batch.site_id, site, verdict, posted_at, at)
                 believed = believed and self.gate.believes(line.provider)
             self._recorder.answered(flight, member, verdict, now, believed)
             if flight.in_flight == 0:
@@ -249,6 +261,19 @@ class Pump:
             self._schedule()
         except Exception as exc:  # the transport would only log it, and the reply would be lost
             self._on_failure(exc)
+
+    def _answered_site(
+        self, line: Line, site_id: int, site: SiteWindow, verdict: Verdict, posted_at: float, at: float
+    ) -> None:
+        if not verdict.answer.retryable:
+            site.window.answered(posted_at, at)
+        if site.window.size >= line.window.size:
+            line.sites.pop(site_id, None)
+        if not site.full or site_id not in line.sites:
+            parked, site.parked = site.parked, []
+            for flight in parked:
+                if flight.waiting:
+                    self._queue(flight)
 
     def _give_up(self, flight: Flight, outcome: Outcome, reason: SkipReason | None) -> None:
         for member in self._take_waiting(flight):
@@ -264,6 +289,8 @@ class Pump:
         if flight.queued:
             line.queues[flight.batch.lane].remove(flight)
             flight.queued = False
+        elif line.sites and (site := line.sites.get(flight.batch.site_id)) and flight in site.parked:
+            site.parked.remove(flight)
         self._no_longer_waiting(line, flight, len(flight.waiting))
         self._pacer.remove(flight)
         taken, flight.waiting = flight.waiting, []

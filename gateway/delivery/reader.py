@@ -6,7 +6,7 @@ from typing import cast
 
 from gateway.context import Context
 from gateway.delivery.flight import KEY_IS_PAUSED, KEY_LOOK_AGAIN, Flight, Member
-from gateway.delivery.outgoing import OutgoingCache
+from gateway.delivery.outgoing import Outgoing, OutgoingCache
 from gateway.delivery.recorder import Recorder
 from gateway.tokens import EVENT_TOKENS
 from storage import deliveries, keys, messages, sites, subscriptions
@@ -44,16 +44,19 @@ class Reader:
         """A flight for each batch. The batches of a site that was deleted get none: they go with the site."""
         flights: list[Flight] = []
         for batches in _pages(claimed):
-            unread = self._outgoing.missing(batch.message_id for batch in batches)
+            message_ids = {batch.message_id for batch in batches}
+            outgoing = self._outgoing.get(message_ids)
+            unread = sorted(message_ids.difference(outgoing))
             page = await self._database.read(lambda tx, b=batches, u=unread: _read(tx, b, u))  # type: ignore[misc]
-            self._outgoing.add(page.messages.values())
+            if page.messages:
+                outgoing |= self._outgoing.add(page.messages.values())
             now = self._clock.now()
-            flights += filter(None, [self._flight(batch, page, now) for batch in batches])
-            self._outgoing.trim()
+            made = [self._flight(batch, page, outgoing.get(batch.message_id), now) for batch in batches]
+            flights += filter(None, made)
         return flights
 
-    def _flight(self, batch: Batch, page: Page, now: int) -> Flight | None:
-        outgoing, site = self._outgoing.get(batch.message_id), page.sites.get(batch.site_id)
+    def _flight(self, batch: Batch, page: Page, outgoing: Outgoing | None, now: int) -> Flight | None:
+        site = page.sites.get(batch.site_id)
         if outgoing is None or site is None:
             return None
         usable = {id: key for id, key in page.keys.items() if key.state is not KeyState.RETIRED}

@@ -165,13 +165,17 @@ class Sender:
         return claimed
 
     async def _open(self, claimed: Sequence[Batch]) -> None:
-        # After a long pause of this process its leases have run out, and it may be the first to claim again:
-        # then the flight simply goes on.
-        claimed = [batch for batch in claimed if batch.id not in self.pump.flights]
+        fresh = [batch for batch in claimed if batch.id not in self.pump.flights]
+        for batch in claimed:
+            if (flight := self.pump.flights.get(batch.id)) is not None:
+                # After a long pause of this process its leases have run out, and it may be the first to claim
+                # again: then the flight goes on. But whoever gets those whom it leaves has to ask whether
+                # somebody else has sent to them meanwhile.
+                flight.batch = batch
         try:
-            flights = await self._reader.open(claimed)
+            flights = await self._reader.open(fresh)
         except StorageUnavailable:  # it went away since the claim: the next claim gives them back first
-            self._unread.update(batch.id for batch in claimed)
+            self._unread.update(batch.id for batch in fresh)
             raise
         for flight in flights:
             self.pump.add(flight)

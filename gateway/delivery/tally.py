@@ -18,9 +18,11 @@ class Tally:
 
     SPAN = 60
 
-    __slots__ = ("_buckets",)
+    __slots__ = ("_bad", "_buckets", "_summed", "_total")
 
     def __init__(self) -> None:
+        self._summed = (-1, 0, Mark.FINE)  # of which second, span and mark `_total` and `_bad` are the past
+        self._total = self._bad = 0
         self._buckets: deque[list[int]] = deque(maxlen=self.SPAN)
 
     def add(self, now: float, mark: Mark) -> None:
@@ -31,15 +33,17 @@ class Tally:
 
     def mostly(self, mark: Mark, now: float, seconds: int, least: int) -> bool:
         """Whether there were `least` answers within `seconds`, and more than half of them were of a kind."""
-        since = int(now) - seconds
-        total = bad = 0
-        for bucket in reversed(self._buckets):
-            if bucket[0] <= since:
-                break
-            total += sum(bucket[1:])
-            bad += bucket[mark]
+        second = int(now)
+        if self._summed != (second, seconds, mark):  # asked for each bad answer: sums up the past once a second
+            self._summed = (second, seconds, mark)
+            past = [bucket for bucket in self._buckets if second - seconds < bucket[0] < second]
+            self._total, self._bad = sum(sum(bucket[1:]) for bucket in past), sum(b[mark] for b in past)
+        total, bad = self._total, self._bad
+        if self._buckets and self._buckets[-1][0] == second:
+            total, bad = total + sum(self._buckets[-1][1:]), bad + self._buckets[-1][mark]
         return total >= least and 2 * bad > total
 
     def clear(self) -> None:
         """Begin anew, once something was done about it."""
         self._buckets.clear()
+        self._summed = (-1, 0, Mark.FINE)

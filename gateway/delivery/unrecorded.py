@@ -98,18 +98,20 @@ class Unrecorded:
             return
         if outcome is Outcome.GONE:
             young = batch.attempt == 1 and seen_at > at - YOUNG
-            if young and at + LOOK_AGAIN_AFTER < flight.deadline:
+            if young and self._again(flight, subscription_id, LOOK_AGAIN_AFTER, at):
                 outcome = None
-                self._retry(flight, LOOK_AGAIN_AFTER, at).subscription_ids.append(subscription_id)
             elif believed and not young:
                 self.gone.append(Gone(batch.site_id, subscription_id, endpoint, at))
-        elif outcome is None:
-            retry = self._retry(flight, verdict.retry_after_ms or 0, at)
-            if retry.due_at is None:
-                outcome = Outcome.EXPIRED
-            else:
-                retry.subscription_ids.append(subscription_id)
+        elif outcome is None and not self._again(flight, subscription_id, verdict.retry_after_ms or 0, at):
+            outcome = Outcome.EXPIRED
         self._add(batch, subscription_id, outcome, verdict.reason or None, status, at)
+
+    def _again(self, flight: Flight, subscription_id: int, retry_after: int, at: int) -> bool:
+        """Another attempt; False when there is no time for one."""
+        retry = self._retry(flight, retry_after, at)
+        if retry.due_at is not None:
+            retry.subscription_ids.append(subscription_id)
+        return retry.due_at is not None
 
     def _retry(self, flight: Flight, retry_after: int, at: int) -> Retry:
         """One wait for all that failed together: they make few batches, and jitter spreads the batches."""

@@ -15,12 +15,13 @@ from gateway.scheduler.finisher import Finisher
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.housekeeper import Housekeeper
 from gateway.scheduler.starter import Starter
-from storage import leases
+from storage import leases, throttles
 from storage.errors import StorageUnavailable
 
 log = Log(__name__)
 
 LEASE = "scheduler"
+MOST_SHOWN = 200  # holds on /metrics: each is a time series
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class SchedulerTiming:
     poll: float = 0.5  # between looks at the database when nothing wakes us
     finish_every: float = 0.2  # finishing is a write: not for every commit of a running broadcast
     tidy_every: float = 60.0
+    show_every: float = 5.0  # what is held is shown on /metrics
 
 
 async def run_scheduler(
@@ -51,6 +53,8 @@ async def run_scheduler(
 class Scheduler:
     def __init__(self, context: Context, owner: str, metrics: Metrics, timing: SchedulerTiming) -> None:
         self._database = context.database
+        self._clock = context.clock
+        self._metrics = metrics
         self._owner = owner
         self._timing = timing
         self._leading = asyncio.Event()
@@ -75,6 +79,10 @@ class Scheduler:
                     name="scheduler-finish",
                 ),
                 tasks.create_task(
+                    self._repeat(self._show_holds, lambda: asyncio.sleep(timing.show_every)),
+                    name="scheduler-holds",
+                ),
+                tasks.create_task(
                     self._repeat(self._housekeeper.step, lambda: asyncio.sleep(timing.tidy_every)),
                     name="scheduler-tidy",
                 ),
@@ -84,6 +92,13 @@ class Scheduler:
                 job.cancel()
         if self._leading.is_set():
             await self._resign()
+
+    async def _show_holds(self) -> bool:
+        now = self._clock.now()
+        self._metrics.watch_throttles(
+            await self._database.read(lambda tx: throttles.held(tx, now, MOST_SHOWN))
+        )
+        return False
 
     async def _lead(self) -> None:
         """Hold the lease, or try to get it, three times within its length."""

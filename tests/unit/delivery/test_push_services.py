@@ -103,7 +103,13 @@ async def test_a_429_holds_that_site_on_that_provider_only(installation: Install
         transport.rule = lambda _: CREATED
         await pass_time(installation, 119)
         assert Counter(map(host, transport.posted))["fcm.googleapis.com"] == asked
+        transport.rule = lambda _: busy
         await pass_time(installation, 2)
+        await eventually(lambda: len(transport.posted) == 100 + asked + 1)  # one is tried, and refused
+        await asyncio.sleep(0.2)
+        assert len(transport.posted) == 100 + asked + 1
+        transport.rule = lambda _: CREATED
+        await pass_time(installation, 122)
         await eventually(lambda: nothing_left(installation, message.id))
 
     held = await throttle(installation, installation.site.id)
@@ -111,7 +117,7 @@ async def test_a_429_holds_that_site_on_that_provider_only(installation: Install
     assert (held.reason, held.failures) == ("retry_after", 0)
     assert await throttle(installation, EVERY_SITE) is None
     assert await accepted(installation, message.id) == 400
-    assert len(transport.posted) == 400 + asked
+    assert len(transport.posted) == 400 + asked + 1
 
 
 async def test_three_sites_that_are_throttled_hold_the_provider(installation: Installation) -> None:
