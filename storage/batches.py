@@ -19,8 +19,8 @@ MAX_MEMBERS = 500
 TRANSACTIONAL = 0  # lanes: the lower is always claimed first
 BULK = 1
 LOOK = 128  # messages that a claim looks at in one go
-NAP = 2_000  # milliseconds that it does not look again at one of so many that had nothing to claim
-_MOST_LOOKS = 8  # in one transaction
+NAP = 4_000  # milliseconds that it does not look again at one of so many that had nothing to claim
+_MOST_LOOKS = 4  # in one transaction
 PROVIDERS = ("fcm", "mozilla", "apple", "wns", "other")
 
 
@@ -109,6 +109,8 @@ async def claim(
         if len(walked) < LOOK or not idle:
             break
         await tx.execute(_SQL["nap"], sorted(idle), now, now + NAP)
+    else:
+        await tx.notify_work()  # there are more to look at
     if not picked:
         return []
     claimed = sorted({batch.message_id for batch in picked})

@@ -22,6 +22,7 @@ _PURGED = (
     "idempotency_keys",
     "messages",
     "subscriptions",
+    "throttles",
     "tokens",
     "application_server_keys",
 )

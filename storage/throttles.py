@@ -17,6 +17,7 @@ EVERY_SITE = 0
 EVERY_PROVIDER = ""
 MASS_GONE = "mass_gone"  # reasons that senders act upon
 CONFIRMED = "mass_gone_confirmed"
+MOST_FAILURES = 10_000  # a push service may be dead for weeks, and the column holds 16 bits
 FOR_GOOD = 2**53  # until somebody releases it; every JSON reader can hold it
 
 
@@ -39,7 +40,7 @@ async def hold(
 
     `failures`: how many in a row this one makes. Of several senders that see one outage all say the same.
     """
-    await tx.execute(_SQL["hold"], site_id, provider, until, reason, now, failures)
+    await tx.execute(_SQL["hold"], site_id, provider, until, reason, now, min(failures, MOST_FAILURES))
     await tx.notify_work()
 
 

@@ -147,7 +147,14 @@ delete from batches where id in (
 returning provider, variant, size;
 
 -- name: leftovers
-select m.id from (select distinct message_id from batches) b join messages m on m.id = b.message_id
+-- One look into the batches' index for each message that has any: `distinct` would read the whole of it, five times a
+-- second.
+with recursive owners (id) as (
+    select min(message_id) from batches
+    union all
+    select (select min(b.message_id) from batches b where b.message_id > owners.id) from owners
+    where owners.id is not null)
+select m.id from owners join messages m on m.id = owners.id
 where m.state in ('sent', 'cancelled', 'expired')
 order by m.id limit $1;
 

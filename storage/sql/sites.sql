@@ -65,6 +65,9 @@ delete from messages where id in (select id from messages where site_id = $1 lim
 -- name: purge_subscriptions
 delete from subscriptions where (site_id, id) in (select site_id, id from subscriptions where site_id = $1 limit $2);
 
+-- name: purge_throttles
+delete from throttles where (site_id, provider) in (select site_id, provider from throttles where site_id = $1 limit $2);
+
 -- name: purge_tokens
 delete from tokens where id in (select id from tokens where site_id = $1 limit $2);
 
