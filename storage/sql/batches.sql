@@ -30,7 +30,8 @@ returning id, site_id, message_id, provider, members, size, due_at, attempt, sta
 
 -- name: claim (postgres)
 -- The same walk: the lateral subqueries keep the order of their outer side and stop at the limit. What another
--- sender is claiming at this moment is skipped, not waited for.
+-- sender is claiming at this moment is skipped, not waited for. Provider and due_at are compared as a row: with
+-- `provider = …` it read all due batches of the other providers for one that has none.
 with picked as materialized (
     select b.id
     from (
@@ -47,9 +48,9 @@ with picked as materialized (
         offset 0
     ) p cross join lateral (
         select id from batches
-        where message_id = m.id and provider = p.provider and due_at <= $2
+        where message_id = m.id and (provider, due_at) >= (p.provider, 0) and (provider, due_at) <= (p.provider, $2)
             and (lease_until is null or lease_until <= lease_now())
-        order by due_at limit $4
+        order by provider, due_at limit $4
         for update skip locked
     ) b
     limit $4
