@@ -63,6 +63,14 @@ class Line:
             site = self.sites[site_id] = SiteWindow(Window(self.limits.provider_in_flight, 1))
         site.window.restart(now)
 
+    def remove(self, flight: Flight) -> None:
+        """A queued flight, wherever it waits."""
+        site = self.sites.get(flight.batch.site_id)
+        if site is not None and flight in site.parked:
+            site.parked.remove(flight)
+        else:
+            self.queues[flight.batch.lane].remove(flight)
+
     def sent(self, lane: int, members: int) -> bool:
         """So many do not wait any more; whether there is room now, and was none when somebody last asked."""
         self.waiting[lane] -= members

@@ -68,7 +68,7 @@ class Outgoing:
 class OutgoingCache:
     """The messages of late, by id; the longest unused is forgotten first.
 
-    Two lanes share it: whoever needs a message keeps what `get` or `add` returned, and does not ask again later.
+    Two lanes share it: whoever needs a message keeps what `get` or `add` returned, and does not ask again.
     """
 
     def __init__(self, public_url: str) -> None:

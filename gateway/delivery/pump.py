@@ -216,9 +216,7 @@ class Pump:
             return
         site = line.sites.get(flight.batch.site_id) if line.sites else None
         if site is not None and site.full:
-            line.queues[lane].popleft()
-            flight.queued = False
-            site.parked.append(flight)
+            site.parked.append(line.queues[lane].popleft())
             return
         member = flight.waiting.pop()
         flight.ready -= 1
@@ -272,8 +270,7 @@ class Pump:
         if not site.full or site_id not in line.sites:
             parked, site.parked = site.parked, []
             for flight in parked:
-                if flight.waiting:
-                    self._queue(flight)
+                line.queues[flight.batch.lane].append(flight)
 
     def _give_up(self, flight: Flight, outcome: Outcome, reason: SkipReason | None) -> None:
         for member in self._take_waiting(flight):
@@ -287,10 +284,9 @@ class Pump:
     def _take_waiting(self, flight: Flight) -> list[Member]:
         line = self._line(flight)
         if flight.queued:
-            line.queues[flight.batch.lane].remove(flight)
+            line.remove(flight)
             flight.queued = False
-        elif line.sites and (site := line.sites.get(flight.batch.site_id)) and flight in site.parked:
-            site.parked.remove(flight)
+        flight.ready = 0
         self._no_longer_waiting(line, flight, len(flight.waiting))
         self._pacer.remove(flight)
         taken, flight.waiting = flight.waiting, []

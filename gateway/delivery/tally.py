@@ -34,7 +34,7 @@ class Tally:
     def mostly(self, mark: Mark, now: float, seconds: int, least: int) -> bool:
         """Whether there were `least` answers within `seconds`, and more than half of them were of a kind."""
         second = int(now)
-        if self._summed != (second, seconds, mark):  # asked for each bad answer: sums up the past once a second
+        if self._summed != (second, seconds, mark):  # asked for each bad answer
             self._summed = (second, seconds, mark)
             past = [bucket for bucket in self._buckets if second - seconds < bucket[0] < second]
             self._total, self._bad = sum(sum(bucket[1:]) for bucket in past), sum(b[mark] for b in past)

@@ -65,7 +65,7 @@ class Unrecorded:
     policy: RetryPolicy
     random: Callable[[], float]
     results: list[Result] = field(default_factory=list)
-    retries: dict[tuple[int, str, int, int, int], Retry] = field(default_factory=dict)
+    retries: dict[tuple[int, str, int, int, int, int, int], Retry] = field(default_factory=dict)
     gone: list[Gone] = field(default_factory=list)
     accepted: list[tuple[int, int]] = field(default_factory=list)
     finished: list[Flight] = field(default_factory=list)
@@ -117,17 +117,20 @@ class Unrecorded:
         """One wait for all that failed together: they make few batches, and jitter spreads the batches."""
         batch = flight.batch
         simultaneous = max(1, flight.outgoing.ttl * SECOND // SIMULTANEOUS)
+        wait = -(-retry_after // SECOND)
         key = (
             batch.message_id,
             batch.provider,
             batch.attempt,
-            -(-retry_after // SECOND),
+            batch.stage,
+            batch.variant,
+            wait,
             flight.first_attempt_at // simultaneous,
         )
         retry = self.retries.get(key)
         if retry is None:
             due_at = self.policy.next_attempt_at(
-                at, batch.attempt, key[3] * SECOND, flight.deadline, self.random
+                at, batch.attempt, wait * SECOND, flight.deadline, self.random
             )
             retry = self.retries[key] = Retry(batch, due_at, flight.first_attempt_at)
         retry.first_attempt_at = min(retry.first_attempt_at, flight.first_attempt_at)

@@ -2,7 +2,7 @@ import pytest
 
 from storage import throttles
 from storage.database import Database, Transaction
-from storage.throttles import EVERY_PROVIDER, EVERY_SITE, FOR_GOOD, Throttle
+from storage.throttles import EVERY_PROVIDER, EVERY_SITE, FOR_GOOD, MOST_FAILURES, Throttle
 from tests.contract.rows import NOW, SITE
 
 
@@ -99,3 +99,11 @@ async def test_rows_that_say_nothing_any_more_are_forgotten(database: Database, 
     await database.write(lambda tx: throttles.set_rate(tx, SITE, "fcm", rate))
     assert await database.write(lambda tx: throttles.forget(tx, NOW)) == 0
     assert await database.write(lambda tx: throttles.forget(tx, NOW + 1)) == (rate is None)
+
+
+async def test_a_push_service_may_be_dead_for_weeks(database: Database) -> None:
+    await database.write(
+        lambda tx: throttles.hold(tx, EVERY_SITE, "fcm", NOW + 1, "breaker", NOW, failures=40_000)
+    )
+    [row] = await database.read(throttles.all)
+    assert row.failures == MOST_FAILURES

@@ -4,7 +4,10 @@ import asyncio
 from dataclasses import replace
 
 from gateway.delivery.limits import SenderLimits
-from storage import messages
+from gateway.keys import seal_key
+from gateway.webpush import ApplicationServerKey
+from storage import keys, messages
+from storage.keys import KeyState
 from storage.messages import MessageState
 from tests.eventually import eventually
 from tests.fakes.transport import CREATED, FakeTransport
@@ -128,3 +131,38 @@ async def ends(installation: Installation, message_id: int) -> bool:
 
 def test_a_pause_is_noticed_within_half_a_second() -> None:
     assert SenderLimits().look_every <= 0.5
+
+
+async def test_a_paused_key_does_not_stop_others_in_a_batch_that_is_sent_slowly(
+    installation: Installation,
+) -> None:
+    other = seal_key(installation.context, installation.site.id, ApplicationServerKey.generate())
+    await installation.database.write(lambda tx: keys.add(tx, other))
+    await installation.subscribe(5)
+    await installation.subscribe(95, key_id=other.id)
+    message = await installation.add_message(rate=20)
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+
+    async with sender(installation, transport, limits=replace(QUICK, in_flight=40)):
+        await eventually(lambda: len(transport.posted) == 1)
+        installation.clock.advance(2)  # more are due than there is room for
+        await eventually(lambda: transport.in_flight == 30)
+        await installation.database.write(
+            lambda tx: keys.set_state(tx, other.id, KeyState.ACTIVE, KeyState.PAUSED, "test")
+        )
+        await asyncio.sleep(3 * QUICK.look_every)
+        transport.rule = lambda _: CREATED
+        transport.answer()
+        for _ in range(5):
+            installation.clock.advance(1)
+            await asyncio.sleep(0.06)
+        await eventually(lambda: len(transport.posted) == 35)
+        await installation.database.write(
+            lambda tx: keys.set_state(tx, other.id, KeyState.PAUSED, KeyState.ACTIVE, None)
+        )
+        for _ in range(70):
+            installation.clock.advance(1)
+            await asyncio.sleep(0.02)
+        await eventually(lambda: nothing_left(installation, message.id))
+    assert len({request.url for request in transport.posted}) == len(transport.posted) == 100

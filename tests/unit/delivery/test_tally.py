@@ -31,3 +31,13 @@ def test_it_begins_anew_when_it_is_cleared() -> None:
     tally = filled(GONE=30)
     tally.clear()
     assert not tally.mostly(Mark.GONE, 101, 60, 1)
+
+
+def test_what_came_since_it_was_asked_counts() -> None:
+    tally = filled(GONE=30)
+    assert tally.mostly(Mark.GONE, 101, 60, 20)
+    for _ in range(30):
+        tally.add(101.2, Mark.FINE)
+    assert not tally.mostly(Mark.GONE, 101.3, 60, 20)
+    tally.add(102.0, Mark.GONE)
+    assert tally.mostly(Mark.GONE, 102.1, 60, 20)
