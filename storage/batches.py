@@ -137,6 +137,33 @@ async def claim_of_message(
     return [_batch(row) for row in rows]
 
 
+async def claim_overdue(
+    tx: Transaction,
+    message_id: int,
+    provider: str,
+    owner: str,
+    lease_ms: int,
+    now: int,
+    first_attempts: bool,
+    tried_before: int,
+    limit: int = 1,
+) -> list[Batch]:
+    """As `claim_of_message`, of what is due on one provider and has no time left: who was first tried at
+    `tried_before` or earlier, and with `first_attempts` also who was not tried at all."""
+    rows = await tx.fetch(
+        _SQL["claim_overdue"],
+        message_id,
+        owner,
+        limit,
+        lease_ms,
+        provider,
+        now,
+        int(first_attempts),
+        tried_before,
+    )
+    return [_batch(row) for row in rows]
+
+
 async def extend(tx: Transaction, ids: Sequence[int], owner: str, lease_ms: int) -> set[int]:
     """Renews the leases; the ids of those that `owner` still holds."""
     rows = await tx.fetch(_SQL["extend"], list(ids), owner, lease_ms)

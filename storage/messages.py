@@ -239,6 +239,11 @@ async def finish_done(tx: Transaction, now: int, limit: int = 100) -> Sequence[i
     return [row[0] for row in await tx.fetch(_SQL["finish_done"], now, limit)]
 
 
+async def past_ttl(tx: Transaction, now: int) -> Sequence[Row]:
+    """(id, site_id, started_at, ttl in seconds) of messages that have been sending for longer than that."""
+    return await tx.fetch(_SQL["past_ttl"], now)
+
+
 async def expired_scheduled(tx: Transaction, now: int, limit: int = 100) -> Sequence[int]:
     """Ids of scheduled messages whose `expires_at` has passed before they started."""
     return [row[0] for row in await tx.fetch(_SQL["expired_scheduled"], now, limit)]

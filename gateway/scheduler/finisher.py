@@ -81,7 +81,7 @@ class Finisher:
         async def body(tx: Transaction) -> bool:
             claimed = await batches.claim_of_message(tx, message.id, self._owner, LEASE_MS, TOUCHED_A_STEP)
             await deliveries.record(
-                tx, [result for batch in claimed for result in _results(batch, leftover, now)]
+                tx, [result for batch in claimed for result in results_of(batch, leftover, now)]
             )
             await batches.finish_many(tx, [batch.id for batch in claimed], self._owner)
             return bool(claimed)
@@ -89,7 +89,7 @@ class Finisher:
         return await self._database.write(body)
 
 
-def _results(batch: Batch, leftover: Leftover, now: int) -> list[Result]:
+def results_of(batch: Batch, leftover: Leftover, now: int) -> list[Result]:
     """One for each member. Recording leaves those alone whose outcome of this attempt is known."""
     return [
         Result(

@@ -2,6 +2,7 @@
 
 from gateway.context import Context
 from gateway.logs import Log
+from gateway.scheduler.overdue import expire_overdue
 from storage import messages, sites, subscriptions, throttles
 from storage.database import Body
 
@@ -27,6 +28,7 @@ class Housekeeper:
             "idempotency_keys_forgotten": await self._all(
                 lambda tx: messages.forget_idempotent(tx, now - IDEMPOTENCY_KEPT, ROWS)
             ),
+            "overdue_batches_expired": await self._all(lambda tx: expire_overdue(tx, now)),
             "never_accepted_removed": await self._all(
                 lambda tx: subscriptions.forget_never_accepted(tx, now - NEVER_ACCEPTED_KEPT, ROWS)
             ),

@@ -118,6 +118,27 @@ update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = le
 where id in (select id from picked)
 returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
 
+-- name: claim_overdue (sqlite)
+update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = leases + 1
+where id in (
+    select id from batches indexed by batches_by_provider
+    where message_id = $1 and provider = $5 and due_at <= $6
+        and ($7 = 1 or (attempt > 1 and created_at <= $8))
+        and (lease_until is null or lease_until <= lease_now()) limit $3)
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+
+-- name: claim_overdue (postgres)
+with picked as materialized (
+    select id from batches
+    where message_id = $1 and provider = $5 and due_at <= $6
+        and ($7 = 1 or (attempt > 1 and created_at <= $8))
+        and (lease_until is null or lease_until <= lease_now()) limit $3
+    for update skip locked
+)
+update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = leases + 1
+where id in (select id from picked)
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+
 -- name: extend
 update batches set lease_until = lease_now() + cast($3 as bigint) where id in ids($1) and lease_owner = $2
 returning id;
@@ -157,7 +178,7 @@ with recursive owners (id) as (
     where owners.id is not null)
 select m.id from owners join messages m on m.id = owners.id
 where m.state in ('sent', 'cancelled', 'expired')
-order by m.id limit $1;
+limit $1;
 
 -- name: count_of_message
 select count(*) from batches where message_id = $1;

@@ -120,6 +120,11 @@ where state in ('sending', 'paused') and id in (
     limit $2)
 returning id;
 
+-- name: past_ttl
+-- Whoever of them has not been sent to yet may still be: their TTL has not begun. But nobody waits for a hold longer.
+select id, site_id, started_at, ttl from messages
+where state = 'sending' and started_at + ttl * 1000 <= $1;
+
 -- name: expired_scheduled
 select id from messages
 where expires_at <= $1 and state in ('scheduled', 'sending', 'paused') and state = 'scheduled'

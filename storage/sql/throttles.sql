@@ -1,9 +1,12 @@
 -- name: hold
--- The later time wins, and with it its reason; `since` is when the hold in force began.
+-- The later time wins, and with it its reason; `since` is when the hold in force began, or the first of several in a
+-- row (failures > 0: nothing was answered in between) that are less than ten minutes apart.
 insert into throttles (site_id, provider, not_before, reason, since, failures) values ($1, $2, $3, $4, $5, $6)
 on conflict (site_id, provider) do update
 set reason = case when excluded.not_before > throttles.not_before then excluded.reason else throttles.reason end,
-    since = case when throttles.not_before > excluded.since and throttles.since < excluded.since
+    since = case when throttles.not_before > excluded.since
+            - (case when throttles.failures > 0 and excluded.failures > 0 then 600000 else 0 end)
+        and throttles.since < excluded.since
         then throttles.since else excluded.since end,
     failures = case when excluded.failures > throttles.failures then excluded.failures else throttles.failures end,
     not_before = case when excluded.not_before > throttles.not_before

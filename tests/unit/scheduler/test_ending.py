@@ -4,10 +4,12 @@ import pytest
 
 from gateway.metrics import Metrics
 from gateway.scheduler.freezer import Freezer
+from gateway.scheduler.housekeeper import Housekeeper
 from gateway.scheduler.starter import Starter
 from gateway.webpush import Reply
-from storage import batches, messages
+from storage import batches, messages, throttles
 from storage.messages import MessageState
+from storage.throttles import EVERY_SITE, FOR_GOOD
 from tests.eventually import eventually
 from tests.fakes.transport import CREATED, FakeTransport
 from tests.unit.installation import Installation
@@ -155,3 +157,98 @@ async def test_a_cancel_in_the_middle_of_the_freeze_leaves_those_judged_so_far(
     progress = await installation.progress(message.id)
     assert progress is not None
     assert (progress.audience, progress.skipped) == (judged_before, judged_before)
+
+
+async def hold(installation: Installation, until: int, failures: int = 0) -> None:
+    now = installation.clock.now()
+    await installation.database.write(
+        lambda tx: throttles.hold(tx, EVERY_SITE, "fcm", until, "test", now, failures)
+    )
+
+
+async def tidy(installation: Installation) -> None:
+    await Housekeeper(installation.context).step()
+    await finish(installation)
+
+
+async def test_who_waits_for_a_held_provider_longer_than_the_ttl_expires(installation: Installation) -> None:
+    await installation.subscribe(2_600)
+    await installation.subscribe(10, "mozilla")
+    message = await installation.add_message(ttl=3_600)
+    await start_due(installation)
+    await hold(installation, FOR_GOOD)
+    installation.clock.advance(3_599)
+    await tidy(installation)
+    assert (await installation.message(message.id)).state is MessageState.SENDING
+    installation.clock.advance(1)
+    await tidy(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.expired, progress.remaining) == (2_600, 10)  # nobody holds the others back
+    async with sender(installation, FakeTransport()):
+        await eventually(lambda: progress_is(installation, message.id, accepted=10))
+    await tidy(installation)
+    assert (await installation.message(message.id)).state is MessageState.SENT
+
+
+async def progress_is(installation: Installation, message_id: int, accepted: int) -> bool:
+    progress = await installation.progress(message_id)
+    return progress is not None and progress.accepted == accepted
+
+
+async def test_a_short_hold_ends_nobody_of_a_message_that_is_sent_slowly(installation: Installation) -> None:
+    await installation.subscribe(100)
+    message = await installation.add_message(ttl=60, rate=1)
+    await start_due(installation)
+    installation.clock.advance(90)
+    await hold(installation, installation.clock.now() + 60_000)
+    installation.clock.advance(30)
+
+    await tidy(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.expired, progress.remaining) == (0, 100)
+
+
+async def test_who_has_been_tried_and_is_held_back_expires_with_what_was_left_of_the_ttl(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(10)
+    message = await installation.add_message(ttl=120)
+    await start_due(installation)
+    installation.clock.advance(100)
+    await one_accepted_nine_retrying(installation, message.id)
+    installation.clock.advance(60)
+    await hold(installation, FOR_GOOD)
+    await tidy(installation)
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.retrying == 9
+    installation.clock.advance(60)
+
+    await tidy(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.accepted, progress.expired, progress.retrying) == (1, 9, 0)
+    assert (await installation.message(message.id)).state is MessageState.SENT
+
+
+async def test_a_push_service_that_stays_dead_ends_no_message_later_than_its_ttl(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(10)
+    message = await installation.add_message(ttl=3_600)
+    await start_due(installation)
+    for failures in range(1, 61):  # a probe fails every minute or so, as the breaker has it
+        await hold(installation, installation.clock.now() + 50_000, failures)
+        installation.clock.advance(60)
+    await hold(installation, installation.clock.now() + 50_000, 61)
+
+    await tidy(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.expired == 10
