@@ -29,7 +29,11 @@ class Gate:
         """What storage.throttles.in_force says."""
         rows = list(throttles)
         self._until = {(row.site_id, row.provider): row.not_before for row in rows if row.not_before > now}
-        self._failures.update({(row.site_id, row.provider): row.failures for row in rows})
+        for row in rows:
+            if row.failures:
+                self._failures[row.site_id, row.provider] = row.failures
+            else:
+                self._failures.pop((row.site_id, row.provider), None)
         self._own = {
             held: (until, made)
             for held, (until, made) in self._own.items()
@@ -56,6 +60,15 @@ class Gate:
     def failures(self, held: Held) -> int:
         """How many holds in a row there have been, for all senders."""
         return self._failures.get(held, 0)
+
+    @property
+    def failing(self) -> bool:
+        """Whether anything is known to have failed and not to have answered since."""
+        return bool(self._failures)
+
+    def until(self, held: Held) -> int:
+        """When the hold ends, or has ended; 0 without one."""
+        return self._until.get(held, 0)
 
     def recover(self, held: Held) -> None:
         """It answers again."""

@@ -78,9 +78,9 @@ class Health:
         self._key(member[5]).add(at, mark)
         if not answer.retryable:
             line.window.answered(posted_at, at)
-            if self._failing:
-                self._recover((EVERY_SITE, line.provider), posted_at)
-                self._recover((flight.batch.site_id, line.provider), posted_at)
+            if self._failing or self._gate.failing:
+                self._recover((EVERY_SITE, line.provider), posted_at, now)
+                self._recover((flight.batch.site_id, line.provider), posted_at, now)
             if answer is Answer.GONE and not again:
                 self._doubt_gone(line, tally, at, now)
             elif answer is Answer.UNAUTHORIZED:
@@ -132,9 +132,11 @@ class Health:
 
     def _hold(self, held: Held, until: int, reason: str, posted_at: float, at: float, now: int) -> None:
         """What was posted before the hold began only says the same again: it may prolong, not escalate."""
+        # To the second: hundreds in flight say the same a millisecond later, and each would be written.
+        until = -(-until // SECOND) * SECOND
         began = self._failing.get(held)
         again = began is not None and posted_at <= began
-        if again and self._gate.held(now).get(held, 0) >= until:
+        if again and self._gate.until(held) >= until:
             return
         if not again:
             self._failing[held] = at
@@ -142,9 +144,14 @@ class Health:
         self._gate.hold(held, until, now, failures)
         self._consequences.hold(Hold(*held, until, reason, now, failures))
 
-    def _recover(self, held: Held, posted_at: float) -> None:
-        if self._failing.get(held, posted_at) < posted_at:
-            del self._failing[held]
+    def _recover(self, held: Held, posted_at: float, now: int) -> None:
+        began = self._failing.get(held)
+        if began is None:  # another sender has seen it fail, or this one in an earlier life
+            over = self._gate.failures(held) > 0 and self._gate.until(held) <= now
+        else:
+            over = began < posted_at
+        if over:
+            self._failing.pop(held, None)
             self._gate.recover(held)
             self._consequences.recover(held)
 

@@ -1,0 +1,108 @@
+"""What answers mean for holds: which of them are written, and who may end a row of failures."""
+
+from dataclasses import replace
+
+from gateway.delivery.flight import Flight
+from gateway.delivery.gate import Gate
+from gateway.delivery.health import Health
+from gateway.delivery.limits import SenderLimits
+from gateway.delivery.line import Line
+from gateway.delivery.outgoing import Outgoing
+from gateway.delivery.unrecorded import Hold
+from gateway.webpush import Answer, Verdict
+from storage.batches import Batch, pack
+from storage.messages import Message, Priority
+from storage.throttles import EVERY_SITE, Throttle
+
+NOW = 1_767_225_600_000
+SITE = 7
+MESSAGE = Message(
+    id=1,
+    site_id=SITE,
+    priority=Priority.BULK,
+    lane=1,
+    content="{}",
+    audience_spec="{}",
+    ttl=3_600,
+    send_at=NOW,
+    created_at=NOW,
+)
+FLIGHT = Flight(
+    batch=Batch(1, SITE, 1, "fcm", pack([1]), 1, NOW, 1, 0, 0, 1, NOW, leases=1),
+    outgoing=Outgoing(MESSAGE, "https://push.example"),
+    contact="mailto:ops@shop.example",
+    event_key=b"",
+    keys={},
+    waiting=[],
+    started_at=NOW,
+)
+MEMBER = (1, "active", "https://fcm.googleapis.com/1", b"", b"", 1, None, None, None, NOW - 86_400_000)
+ACCEPTED = Verdict(Answer.ACCEPTED, 201)
+
+
+class Written:
+    """What would be written with the next flush."""
+
+    def __init__(self) -> None:
+        self.holds: list[Hold] = []
+        self.recovered: list[tuple[int, str]] = []
+
+    def hold(self, hold: Hold) -> None:
+        self.holds.append(hold)
+
+    def recover(self, held: tuple[int, str]) -> None:
+        self.recovered.append(held)
+
+    def pause_key(self, key_id: int, reason: str) -> None:
+        raise AssertionError(f"nobody refused key {key_id}: {reason}")
+
+
+class Judge:
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.written = Written()
+        self.line = Line("fcm", SenderLimits())
+        self.health = Health(self.gate, self.written, lambda: 0.5)
+
+    def answered(self, verdict: Verdict, posted_at: float, at: float) -> None:
+        now = NOW + round(at * 1_000)
+        self.health.answered(self.line, FLIGHT, MEMBER, verdict, posted_at, at, now)
+
+    def know(self, not_before: int, failures: int, now: int) -> None:
+        self.gate.know([Throttle(EVERY_SITE, "fcm", not_before, "breaker", NOW, failures, None, 0)], now)
+
+
+def test_hundreds_that_were_in_flight_together_make_one_hold_or_two() -> None:
+    judge = Judge()
+    busy = Verdict(Answer.UNAVAILABLE, 503, 120_000)
+    for number in range(600):
+        judge.answered(busy, posted_at=0.0, at=0.1 + number / 1_000)
+    assert 1 <= len(judge.written.holds) <= 2
+    assert judge.written.holds[-1].until >= NOW + 120_000
+
+
+def test_a_failure_that_another_sender_saw_ends_with_the_first_answer_after_the_hold() -> None:
+    judge = Judge()
+    judge.know(NOW + 5_000, 3, NOW)
+    judge.answered(ACCEPTED, posted_at=0.0, at=1.0)  # was on its way when the hold began
+    assert judge.written.recovered == []
+    judge.answered(ACCEPTED, posted_at=6.0, at=6.1)
+    judge.answered(ACCEPTED, posted_at=6.1, at=6.2)
+    assert judge.written.recovered == [(EVERY_SITE, "fcm")]
+
+
+def test_what_the_database_calls_well_is_not_written_again() -> None:
+    judge = Judge()
+    judge.know(NOW - 1, 3, NOW)
+    judge.know(NOW - 1, 0, NOW)
+    judge.answered(ACCEPTED, posted_at=6.0, at=6.1)
+    assert judge.written.recovered == []
+
+
+def test_an_answer_to_what_was_posted_before_a_failure_proves_nothing() -> None:
+    judge = Judge()
+    judge.answered(Verdict(Answer.THROTTLED, 429, 1_000), posted_at=0.0, at=1.0)
+    judge.answered(ACCEPTED, posted_at=0.5, at=5.0)
+    assert judge.written.recovered == []
+    judge.answered(replace(ACCEPTED), posted_at=5.0, at=5.1)
+    assert judge.written.recovered == [(SITE, "fcm")]
