@@ -3,6 +3,7 @@
 import asyncio
 import random as chance
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gateway.context import Context
 from gateway.delivery.keeper import Keeper
@@ -171,7 +172,7 @@ class Sender:
                 # After a long pause of this process its leases have run out, and it may be the first to claim
                 # again: then the flight goes on. But whoever gets those whom it leaves has to ask whether
                 # somebody else has sent to them meanwhile.
-                flight.batch = batch
+                flight.batch = replace(flight.batch, leases=batch.leases)
         try:
             flights = await self._reader.open(fresh)
         except StorageUnavailable:  # it went away since the claim: the next claim gives them back first

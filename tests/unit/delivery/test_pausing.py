@@ -9,6 +9,7 @@ from gateway.webpush import ApplicationServerKey
 from storage import keys, messages
 from storage.keys import KeyState
 from storage.messages import MessageState
+from storage.queries import Query
 from tests.eventually import eventually
 from tests.fakes.transport import CREATED, FakeTransport
 from tests.unit.installation import Installation
@@ -166,3 +167,57 @@ async def test_a_paused_key_does_not_stop_others_in_a_batch_that_is_sent_slowly(
             await asyncio.sleep(0.02)
         await eventually(lambda: nothing_left(installation, message.id))
     assert len({request.url for request in transport.posted}) == len(transport.posted) == 100
+
+
+async def test_a_pause_of_a_message_that_is_sent_slowly_waits_for_none_of_its_shares(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(60)
+    message = await installation.add_message(rate=5)  # a batch is five seconds of it
+    await start_due(installation)
+    transport = FakeTransport()
+    async with sender(installation, transport):
+        await eventually(lambda: len(transport.posted) >= 1)
+        await pause(installation, message.id)
+        await asyncio.sleep(3 * QUICK.look_every)
+        posted = len(transport.posted)
+        for _ in range(10):
+            installation.clock.advance(1)
+            await asyncio.sleep(0.06)
+        assert len(transport.posted) == posted < 10
+        await resume(installation, message.id)
+        for _ in range(30):
+            installation.clock.advance(1)
+            await asyncio.sleep(0.03)
+        await eventually(lambda: nothing_left(installation, message.id))
+    assert len({request.url for request in transport.posted}) == len(transport.posted) == 60
+
+
+async def test_whom_a_sender_leaves_that_lost_its_lease_and_got_it_back_the_next_one_asks_about(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(100)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    async with sender(installation, transport, limits=LIMITS):
+        await eventually(lambda: transport.in_flight == 30)
+        await expire_leases(installation)  # somebody else may have sent to anybody from now on
+        await eventually(lambda: most_leases(installation, 2))
+        await pause(installation, message.id)
+        await asyncio.sleep(3 * QUICK.look_every)
+        transport.answer()
+        await eventually(lambda: progress_of(installation, message.id, 30))
+    assert await most_leases(installation, 2)
+
+
+async def most_leases(installation: Installation, least: int) -> bool:
+    """Whether a batch was leased so often, or counts as if: who has it then asks who was sent to."""
+    text = "select max(leases) from batches"
+    row = await installation.database.read(lambda tx: tx.fetch_one(Query("test.leases", text, text)))
+    return row is not None and row[0] >= least
+
+
+async def progress_of(installation: Installation, id: int, accepted: int) -> bool:
+    progress = await installation.progress(id)
+    return progress is not None and progress.accepted == accepted

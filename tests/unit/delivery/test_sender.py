@@ -189,6 +189,35 @@ async def test_a_refusal_is_counted_and_ends_no_subscription(
     assert progress.failures == {outcome: 1}
 
 
+@pytest.mark.parametrize("reply", [Reply(500), Reply(503), Reply(0, error="reset"), Reply(429), Reply(302)])
+async def test_trouble_with_a_push_service_ends_no_subscription(
+    installation: Installation, reply: Reply
+) -> None:
+    [id] = await installation.subscribe(1)
+    message = await installation.add_message(ttl=2)
+    await start_due(installation)
+    await send_all(installation, FakeTransport(lambda _: reply), message.id)
+    assert await state_of(installation, id) is SubscriptionState.ACTIVE
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.gone == 0
+
+
+async def test_a_first_batch_that_fails_altogether_ends_no_message(installation: Installation) -> None:
+    await installation.subscribe(600)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport()
+    transport.rule = lambda _: Reply(413) if len(transport.posted) <= 500 else CREATED
+    await send_all(installation, transport, message.id)
+    await finish(installation)
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert (progress.failed, progress.accepted) == (500, 100)
+    assert (await installation.message(message.id)).state is MessageState.SENT
+
+
 async def test_who_cannot_be_sent_to_any_more_is_skipped_with_the_reason(installation: Installation) -> None:
     ids = await installation.subscribe(6)
     message = await installation.add_message()

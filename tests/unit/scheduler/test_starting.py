@@ -257,3 +257,32 @@ async def test_batches_of_a_slow_message_are_a_few_seconds_of_its_rate(installat
     message = await installation.add_message(rate=2)
     await start_due(installation)
     assert await installation.batches_left(message.id) == 3
+
+
+async def test_those_who_leave_and_join_during_the_freeze_make_nobody_else_skipped_or_repeated(
+    installation: Installation,
+) -> None:
+    ids = await installation.subscribe(900)
+    await installation.add_message()
+    await Starter(installation.context, Metrics()).step()
+    freezer = Freezer(installation.context, Metrics(), step=50)
+    installation.clock.advance(1)
+    left: set[int] = set()
+    for number in range(5):  # ten steps of fifty in each; whoever leaves is before and behind the cursor
+        await freezer.step()
+        leaving = ids[number::90]
+        left.update(leaving)
+
+        async def leave(tx: Transaction, leaving: list[int] = leaving) -> None:
+            for id in leaving:
+                await subscriptions.end(
+                    tx, installation.site.id, id, SubscriptionState.GONE, installation.clock.now()
+                )
+
+        await installation.database.write(leave)
+        await installation.subscribe(50)
+    await start_due(installation, step=50)
+
+    judged = members(await claim_all(installation))
+    assert len(set(judged)) == len(judged)
+    assert set(ids) - left <= set(judged) <= set(ids)
