@@ -15,10 +15,17 @@ run: $(VENV)/run.stamp ## start the gateway with a demo site on http://127.0.0.1
 	@$(BIN)/python -m gateway demo
 	@exec $(BIN)/python -m gateway serve
 
+PROCESSES := tests/e2e tests/process tests/chaos tests/loadtest
+
+# Two halves beside each other: one mostly waits for browsers and processes, the other mostly computes.
 test: $(VENV)/dev.stamp sdk-js/node_modules/.stamp ## install what the tests need, run them all
 	@bash tests/install.sh
 	cd sdk-js && npm test --silent
-	$(BIN)/pytest
+	@mkdir -p .make
+	@$(BIN)/pytest -p no:cacheprovider $(PROCESSES) > .make/processes.log 2>&1 & \
+	processes=$$!; $(BIN)/pytest $(PROCESSES:%=--ignore=%); computed=$$?; \
+	wait $$processes; waited=$$?; cat .make/processes.log; \
+	exit $$(( computed || waited ))
 
 lint: $(VENV)/dev.stamp sdk-js/node_modules/.stamp ## ruff, mypy --strict, tsc, and the built scripts byte for byte
 	$(BIN)/ruff check .
