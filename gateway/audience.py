@@ -28,7 +28,7 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """Exactly one of the fields is set; ValueError (msgspec: ValidationError) otherwise. Ids are distinct.
 
     With `failures_of` alone one of `external_ids` and `recipients` may stand: as what those whom the other
-    message did not reach had been addressed, with their data.
+    message did not reach had been addressed, with their data. `outcomes` narrows it to those that ended so.
     """
 
     all: Literal[True] | UnsetType = UNSET
@@ -36,11 +36,18 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     external_ids: tuple[str, ...] | UnsetType = UNSET
     recipients: tuple[Recipient, ...] | UnsetType = UNSET
     failures_of: int | UnsetType = UNSET  # a message of the same site: those whom it did not reach
+    outcomes: tuple[str, ...] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         given = {name for name in self.__struct_fields__ if getattr(self, name) is not UNSET}
-        if len(given) != 1 and given not in _ADDRESSED_FAILURES:
+        if "failures_of" in given:
+            given.discard("outcomes")
+        if (len(given) != 1 and given not in _ADDRESSED_FAILURES) or given == {"outcomes"}:
             raise ValueError("an audience is exactly one of " + ", ".join(self.__struct_fields__))
+
+    def asks_for(self, outcome: str | None) -> bool:
+        """Whether a delivery of `failures_of` that ended so is to be made once more."""
+        return self.outcomes is UNSET or outcome in self.outcomes
 
     @property
     def named_external_ids(self) -> tuple[str, ...] | None:

@@ -2,12 +2,16 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway.context import Context
 from storage import deliveries, messages, sites, subscriptions
 from storage.database import Transaction
 from storage.deliveries import Delivery, Outcome
 from storage.subscriptions import MemberRow
+
+# Those of storage.deliveries.Outcome that mean that somebody was not reached.
+FailedOutcome = Literal["expired", "gone", "rejected", "render_failed", "too_large", "unauthorized"]
 
 _PAGE = 500
 

@@ -14,6 +14,7 @@ from gateway.message_draft import Draft, make_message
 from gateway.messages import Created, find_created, get_message, store_message
 from storage import deliveries, subscriptions
 from storage.database import Transaction
+from storage.deliveries import Delivery
 from storage.ids import Kind, encode_id
 from storage.messages import ENDED, Message
 from storage.subscriptions import SubscriptionState
@@ -27,12 +28,14 @@ async def replay_message(
     site_id: int,
     message_id: int,
     expires_at: int | UnsetType | None,
+    outcomes: Sequence[str] | None = None,
     key: IdempotencyKey | None = None,
 ) -> Created:
     """A new message, due now, with the same content for those whose delivery failed and who are active.
 
-    `expires_at` UNSET: that of the message. InvalidRequest when it has passed; WrongState while the message
-    still sends, and when there is nobody to send it to; IdempotencyKeyReused; storage.errors.NotFound.
+    With `outcomes` for those that ended so only. `expires_at` UNSET: that of the message. InvalidRequest when
+    it has passed; WrongState while the message still sends, and when there is nobody to send it to;
+    IdempotencyKeyReused; storage.errors.NotFound.
     """
     created = await find_created(context, site_id, key)
     if created is not None:
@@ -40,13 +43,14 @@ async def replay_message(
     failed = (await get_message(context, site_id, message_id)).message
     if failed.state not in ENDED:
         raise WrongState(f"A message that is {failed.state} cannot be replayed: cancel it, or wait.")
-    if not await _anybody(context, site_id, message_id):
+    audience = _audience(failed, outcomes)
+    if not await _anybody(context, site_id, message_id, audience):
         raise WrongState("There is nobody whom this message failed to reach and who can be reached now.")
     content, now = read_content(failed), context.clock.now()
     draft = Draft(
         notification=content.notification,
         options=content.options,
-        audience=_audience(failed),
+        audience=audience,
         priority=failed.priority,
         send_at=None,
         expires_at=failed.expires_at if expires_at is UNSET else expires_at,
@@ -66,25 +70,29 @@ async def replay_message(
     )
 
 
-def _audience(failed: Message) -> AudienceSpec:
+def _audience(failed: Message, outcomes: Sequence[str] | None) -> AudienceSpec:
     """With the names of those who were addressed by name: what is theirs alone comes along."""
     addressed = read_audience(failed.audience_spec)
     return AudienceSpec(
-        external_ids=addressed.external_ids, recipients=addressed.recipients, failures_of=failed.id
+        external_ids=addressed.external_ids,
+        recipients=addressed.recipients,
+        failures_of=failed.id,
+        outcomes=UNSET if outcomes is None else tuple(dict.fromkeys(outcomes)),
     )
 
 
-async def _anybody(context: Context, site_id: int, message_id: int) -> bool:
+async def _anybody(context: Context, site_id: int, message_id: int, audience: AudienceSpec) -> bool:
     """Whether somebody who failed is active: on the first page, unless all of them are gone."""
     after_id = 0
     while True:
 
-        async def body(tx: Transaction, after_id: int = after_id) -> tuple[Sequence[int], bool]:
-            ids = await deliveries.failed_ids(tx, site_id, message_id, after_id, _PAGE)
+        async def body(tx: Transaction, after_id: int = after_id) -> tuple[Sequence[Delivery], bool]:
+            failed = await deliveries.failed_page(tx, site_id, message_id, after_id, _PAGE)
+            ids = [each.subscription_id for each in failed if audience.asks_for(each.outcome)]
             found = await subscriptions.by_ids(tx, site_id, ids) if ids else ()
-            return ids, any(state == SubscriptionState.ACTIVE for _, _, state in found)
+            return failed, any(state == SubscriptionState.ACTIVE for _, _, state in found)
 
-        ids, active = await context.database.read(body)
-        if active or not ids:
+        failed, active = await context.database.read(body)
+        if active or not failed:
             return active
-        after_id = ids[-1]
+        after_id = failed[-1].subscription_id

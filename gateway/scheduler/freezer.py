@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from gateway.audience import Candidate, plan, read_audience
+from gateway.audience import AudienceSpec, Candidate, plan, read_audience
 from gateway.context import Context
 from gateway.logs import Log
 from gateway.metrics import Metrics
@@ -70,12 +70,12 @@ class Freezer:
             cursor, step = step.end, following
 
     async def _read(self, message: Message, cursor: int) -> Step:
-        failures_of = read_audience(message.audience_spec).failures_of
+        audience = read_audience(message.audience_spec)
         return await self._database.read(
             lambda tx: (
                 _everybody(tx, message, cursor, self._step)
-                if failures_of is UNSET
-                else _failures(tx, message, failures_of, cursor, self._step)
+                if audience.failures_of is UNSET
+                else _failures(tx, message, audience, cursor, self._step)
             )
         )
 
@@ -107,12 +107,16 @@ async def _everybody(tx: Transaction, message: Message, cursor: int, limit: int)
     return Step(rows, rows[-1][0] if rows else cursor, len(rows) < limit)
 
 
-async def _failures(tx: Transaction, message: Message, of_message: int, cursor: int, limit: int) -> Step:
+async def _failures(
+    tx: Transaction, message: Message, audience: AudienceSpec, cursor: int, limit: int
+) -> Step:
     """Those who can be sent to (again): whoever is gone stays so."""
-    ids = await deliveries.failed_ids(tx, message.site_id, of_message, cursor, limit)
+    assert audience.failures_of is not UNSET
+    failed = await deliveries.failed_page(tx, message.site_id, audience.failures_of, cursor, limit)
+    ids = [each.subscription_id for each in failed if audience.asks_for(each.outcome)]
     found = await subscriptions.by_ids(tx, message.site_id, ids) if ids else ()
     candidates = [(id, provider) for id, provider, state in found if state == SubscriptionState.ACTIVE]
-    return Step(candidates, ids[-1] if ids else cursor, len(ids) < limit)
+    return Step(candidates, failed[-1].subscription_id if failed else cursor, len(failed) < limit)
 
 
 def make_batches(

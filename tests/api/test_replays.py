@@ -98,6 +98,16 @@ async def test_a_message_that_still_sends_is_not_replayed(
     assert state in problem["detail"]
 
 
+async def test_only_outcomes_that_are_named_are_replayed(api: Api, site: str, context: Context) -> None:
+    message, ids = await send(api, context, site)
+    await end(context, message)
+    outcomes = ["unauthorized", "expired"]
+    made = await replay(api, site, message, {"outcomes": outcomes})
+    assert made["audience"] == {"failures_of": message, "outcomes": outcomes}
+    assert await addressed(context, made["id"]) == [ids[1], ids[5], ids[7]]
+    assert "nobody" in (await replay(api, site, message, {"outcomes": ["rejected"]}, 409))["detail"]
+
+
 async def test_a_cancelled_message_is_replayed(api: Api, site: str, context: Context) -> None:
     message, ids = await send(api, context, site, [Outcome.REJECTED, Outcome.ACCEPTED])
     await api.post(f"/v1/sites/{site}/messages/{message}/cancel", status=200)
@@ -146,7 +156,9 @@ async def test_a_repeated_replay_is_one(api: Api, site: str, context: Context) -
     assert problem["code"] == "idempotency_key_reused"
 
 
-@pytest.mark.parametrize("body", [{"colour": "red"}, {"expires_at": "tomorrow"}, []])
+@pytest.mark.parametrize(
+    "body", [{"colour": "red"}, {"expires_at": "tomorrow"}, {"outcomes": []}, {"outcomes": ["accepted"]}, []]
+)
 async def test_a_wrong_body_replays_nothing(api: Api, site: str, context: Context, body: object) -> None:
     message, _ = await send(api, context, site)
     await end(context, message)

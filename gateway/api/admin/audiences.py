@@ -33,6 +33,9 @@ class ShownAudience(Audience, frozen=True, omit_defaults=True, forbid_unknown_fi
     failures_of: Annotated[
         str | UnsetType, Meta(description="A replay: those whom this message did not reach.")
     ] = UNSET
+    outcomes: Annotated[
+        list[str] | UnsetType, Meta(description="A replay: those whose delivery ended so only.")
+    ] = UNSET
 
 
 def to_spec(asked: Audience) -> AudienceSpec:
@@ -53,7 +56,8 @@ def to_spec(asked: Audience) -> AudienceSpec:
 
 def from_spec(spec: AudienceSpec) -> ShownAudience:
     if spec.failures_of is not UNSET:
-        return ShownAudience(failures_of=encode_id(Kind.MESSAGE, spec.failures_of))
+        outcomes = UNSET if spec.outcomes is UNSET else list(spec.outcomes)
+        return ShownAudience(failures_of=encode_id(Kind.MESSAGE, spec.failures_of), outcomes=outcomes)
     if spec.subscriptions is not UNSET:
         return ShownAudience(subscriptions=[encode_id(Kind.SUBSCRIPTION, id) for id in spec.subscriptions])
     if spec.external_ids is not UNSET:

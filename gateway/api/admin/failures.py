@@ -1,7 +1,7 @@
 """`/v1/sites/{site}/messages/{message}/failures`: whom a message did not reach, and why."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -12,14 +12,13 @@ from gateway.api.lines import stream_lines
 from gateway.api.moments import Moment, to_moment
 from gateway.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from gateway.api.route import Call, route
+from gateway.failures import FailedOutcome
 from gateway.subscription_lines import CONTENT_TYPE
 from storage.deliveries import Outcome
 from storage.ids import Kind, encode_id
 from storage.tokens import Scope
 
 _PATH = "/v1/sites/{site}/messages/{message}/failures"
-
-FailedOutcome = Literal["expired", "gone", "rejected", "render_failed", "too_large", "unauthorized"]
 
 
 class ExportQuery(Struct, forbid_unknown_fields=True, frozen=True):

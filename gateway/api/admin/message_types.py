@@ -9,6 +9,7 @@ from gateway.api.admin.audiences import Audience, ShownAudience, to_spec
 from gateway.api.moments import Moment, from_moment
 from gateway.audience import read_audience
 from gateway.content import Notification, Options, read_content
+from gateway.failures import FailedOutcome
 from gateway.message_draft import Draft
 from storage import messages
 from storage.messages import MessageState, Priority
@@ -41,6 +42,10 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Replay(Struct, frozen=True, forbid_unknown_fields=True):
+    outcomes: (
+        Annotated[list[FailedOutcome], Meta(min_length=1, max_length=50, description="All by default.")]
+        | UnsetType
+    ) = UNSET
     expires_at: Annotated[
         Moment | UnsetType | None, Meta(description="That of the message, when it is not given.")
     ] = UNSET

@@ -144,8 +144,9 @@ async def replay_message(call: Call[Replay, None]) -> Reply[Message]:
     request = b"%d\n%b" % (message_id, call.raw_body)
     key = idempotency.parse_key(call.request.headers.get(idempotency.HEADER), request)
     expires_at = from_moment(given, "expires_at") if isinstance(given, datetime) else given
+    outcomes = call.body.outcomes or None
     created = await replays.replay_message(
-        call.context, audit.actor(call.token), call.site_id, message_id, expires_at, key
+        call.context, audit.actor(call.token), call.site_id, message_id, expires_at, outcomes, key
     )
     return _created(call, created)
 
