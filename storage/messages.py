@@ -244,9 +244,9 @@ async def past_ttl(tx: Transaction, now: int) -> Sequence[Row]:
     return await tx.fetch(_SQL["past_ttl"], now)
 
 
-async def expired_scheduled(tx: Transaction, now: int, limit: int = 100) -> Sequence[int]:
-    """Ids of scheduled messages whose `expires_at` has passed before they started."""
-    return [row[0] for row in await tx.fetch(_SQL["expired_scheduled"], now, limit)]
+async def expired_unstarted(tx: Transaction, now: int, limit: int = 100) -> Sequence[int]:
+    """Ids of messages, scheduled or paused, whose `expires_at` has passed before they started."""
+    return [row[0] for row in await tx.fetch(_SQL["expired_unstarted"], now, limit)]
 
 
 async def sending_past_expiry(tx: Transaction, now: int, limit: int = 100) -> Sequence[int]:

@@ -21,6 +21,8 @@ log = Log(__name__)
 
 AT_ONCE = 50  # messages in one look: their transactions share a commit
 EXPIRED_UNSTARTED = "expires_at passed before it could start"
+# What such a message may be in. After its `expires_at` nothing starts it any more, even if it is resumed.
+UNSTARTED = {MessageState.SCHEDULED, MessageState.PAUSED}
 
 
 class Named(NamedTuple):
@@ -70,7 +72,7 @@ class Starter:
     async def _expire(self, message_id: int, now: int) -> None:
         expired = await self._database.write(
             lambda tx: messages.transition(
-                tx, message_id, {MessageState.SCHEDULED}, MessageState.EXPIRED, EXPIRED_UNSTARTED, now
+                tx, message_id, UNSTARTED, MessageState.EXPIRED, EXPIRED_UNSTARTED, now
             )
         )
         if expired:
@@ -79,7 +81,7 @@ class Starter:
 
 
 async def _look(tx: Transaction, now: int) -> tuple[Sequence[Message], Sequence[int]]:
-    return await messages.due(tx, now, AT_ONCE), await messages.expired_scheduled(tx, now, AT_ONCE)
+    return await messages.due(tx, now, AT_ONCE), await messages.expired_unstarted(tx, now, AT_ONCE)
 
 
 async def _find(tx: Transaction, site_id: int, audience: AudienceSpec) -> Named:

@@ -125,9 +125,10 @@ returning id;
 select id, site_id, started_at, ttl from messages
 where state = 'sending' and started_at + ttl * 1000 <= $1;
 
--- name: expired_scheduled
+-- name: expired_unstarted
 select id from messages
-where expires_at <= $1 and state in ('scheduled', 'sending', 'paused') and state = 'scheduled'
+where expires_at <= $1 and state in ('scheduled', 'sending', 'paused') and state in ('scheduled', 'paused')
+    and started_at is null
 order by expires_at limit $2;
 
 -- name: sending_past_expiry

@@ -115,7 +115,7 @@ async def test_due_messages_come_in_order_of_lane_and_time(database: Database) -
     assert [each.id for each in due] == [3, 2, 1]
     assert await database.read(lambda tx: messages.next_send_at(tx, NOW)) == NOW + 1
     assert await database.read(lambda tx: messages.next_send_at(tx, NOW + 1)) is None
-    assert await database.read(lambda tx: messages.expired_scheduled(tx, NOW)) == [5]
+    assert await database.read(lambda tx: messages.expired_unstarted(tx, NOW)) == [5]
 
 
 async def test_a_message_starts_once(database: Database) -> None:
@@ -202,7 +202,7 @@ async def test_messages_past_their_expiry_are_found_while_sending_or_paused(data
     await database.write(lambda tx: messages.transition(tx, 2, {SENDING}, MessageState.PAUSED, None, NOW))
     assert await database.read(lambda tx: messages.sending_past_expiry(tx, NOW + 10)) == [2, 1]
     assert await database.read(lambda tx: messages.sending_past_expiry(tx, NOW + 10, 1)) == [2]
-    assert await database.read(lambda tx: messages.expired_scheduled(tx, NOW + 10)) == [4]
+    assert await database.read(lambda tx: messages.expired_unstarted(tx, NOW + 10)) == [4]
 
 
 async def test_progress_adds_up_and_is_null_before_the_audience_is_known(database: Database) -> None:

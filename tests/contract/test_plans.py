@@ -181,7 +181,7 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ("throttles", "held_sites", (1, 2), ["throttles USING INDEX throttles_by_time (not_before>?)"]),
     ("throttles", "rates", ([1],), ["throttles USING PRIMARY KEY (site_id=?)"]),
     ("messages", "sending_past_expiry", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),
-    ("messages", "expired_scheduled", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),
+    ("messages", "expired_unstarted", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),
     ("messages", "find_idempotent", (1, "a"), ["idempotency_keys USING PRIMARY KEY (site_id=? AND key=?)"]),
     ("tokens", "by_hash", (b"a",), ["tokens USING INDEX sqlite_autoindex_tokens_1 (hash=?)"]),
     ("keys", "by_ids", ([1],), ["application_server_keys USING INTEGER PRIMARY KEY (rowid=?)"]),

@@ -56,6 +56,28 @@ async def test_a_message_that_expired_before_its_start_never_sends(installation:
     assert await claim_all(installation) == []
 
 
+async def test_a_message_that_was_paused_before_its_start_expires_by_itself(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(1)
+    now = installation.clock.now()
+    message = await installation.add_message(send_at=now + 60_000, expires_at=now + 120_000)
+    await installation.database.write(
+        lambda tx: messages.transition(
+            tx, message.id, {MessageState.SCHEDULED}, MessageState.PAUSED, "by an admin", now
+        )
+    )
+    installation.clock.advance(119)
+    await start_due(installation)
+    assert (await installation.message(message.id)).state is MessageState.PAUSED
+
+    installation.clock.advance(1)
+    await start_due(installation)
+    stored = await installation.message(message.id)
+    assert (stored.state, stored.ended_at) == (MessageState.EXPIRED, now + 120_000)
+    assert await claim_all(installation) == []
+
+
 async def test_every_active_subscription_is_in_exactly_one_batch_of_its_provider(
     installation: Installation,
 ) -> None:
