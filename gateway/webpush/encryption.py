@@ -1,19 +1,17 @@
 """Message encryption for web push: one aes128gcm record (RFC 8188) under keys agreed as in RFC 8291.
 
-Written straight on `cryptography` and `hmac.digest` because this is the most expensive step of a push: two
-thirds of the time is the P-256 agreement itself. pywebpush and http_ece are what the tests compare it with.
+Written straight on `cryptography` and `hmac.digest` because this is the most expensive step of a push, most
+of which is the key agreement (agreement.py). pywebpush and http_ece are what the tests compare it with.
 """
 
 from hmac import digest
 from os import urandom
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from gateway.webpush.agreement import agree
 from gateway.webpush.errors import PayloadTooLarge
-from gateway.webpush.keys import CURVE
 
 MAX_BODY: Final = 4096  # what every push service takes (RFC 8030, section 7.2)
 SALT_SIZE: Final = 16
@@ -26,8 +24,6 @@ _LAST_RECORD = b"\x02"
 _KEY_INFO = b"WebPush: info\x00"
 _CEK_INFO = b"Content-Encoding: aes128gcm\x00\x01"
 _NONCE_INFO = b"Content-Encoding: nonce\x00\x01"
-_ECDH = ec.ECDH()
-_load_point = ec.EllipticCurvePublicKey.from_encoded_point
 
 
 def check_size(plaintext_size: int) -> None:
@@ -41,21 +37,19 @@ def encrypt(
     p256dh: bytes,
     auth: bytes,
     *,
-    ephemeral: ec.EllipticCurvePrivateKey | None = None,
+    ephemeral: bytes | None = None,
     salt: bytes | None = None,
 ) -> bytes:
     """The body of a push: exactly one record that only the browser with this `p256dh` and `auth` can read.
 
-    `p256dh` and `auth` are as decode_p256dh and decode_auth returned them. The ephemeral key and the salt are
-    random and used once; only a test vector passes its own. Raises PayloadTooLarge above 3993 bytes.
+    `p256dh` and `auth` are as decode_p256dh and decode_auth returned them. The ephemeral private key (32
+    bytes) and the salt are random and used once; only a test vector passes its own. Raises PayloadTooLarge
+    above 3993 bytes.
     """
     check_size(len(plaintext))
     if salt is None:
         salt = urandom(SALT_SIZE)
-    if ephemeral is None:
-        ephemeral = ec.generate_private_key(CURVE)
-    point = ephemeral.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    shared = ephemeral.exchange(_ECDH, _load_point(CURVE, p256dh))
+    point, shared = agree(p256dh, ephemeral)
     # HKDF of RFC 5869 where each output is one block: an extract and an expand of one HMAC each.
     keyed = digest(digest(auth, shared, "sha256"), _KEY_INFO + p256dh + point + b"\x01", "sha256")
     pseudo_random_key = digest(salt, keyed, "sha256")

@@ -19,7 +19,9 @@ from gateway.webpush import (
     decode_p256dh,
     encode_base64url,
     encrypt,
+    encryption,
 )
+from gateway.webpush.agreement import Agree, agree, agree_by_cryptography
 
 # RFC 8291, section 5 and appendix A
 AS_PRIVATE = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"
@@ -43,12 +45,14 @@ def decrypt(body: bytes) -> bytes:
     return plaintext
 
 
-def test_the_example_of_rfc_8291_comes_out_byte_for_byte() -> None:
+@pytest.mark.parametrize("way", [agree, agree_by_cryptography])
+def test_the_example_of_rfc_8291_comes_out_byte_for_byte(way: Agree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encryption, "agree", way)
     body = encrypt(
         b"When I grow up, I want to be a watermelon",
         decode_p256dh(UA_PUBLIC),
         decode_auth(AUTH),
-        ephemeral=ApplicationServerKey.parse(AS_PRIVATE).private_key,
+        ephemeral=ApplicationServerKey.parse(AS_PRIVATE).raw,
         salt=decode_auth(SALT),
     )
     assert encode_base64url(body) == BODY
