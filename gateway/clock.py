@@ -9,7 +9,14 @@ class Clock(Protocol):
         """Milliseconds since the epoch, UTC. May jump when the machine's clock is set."""
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary moment; never goes backwards. For durations and time-outs."""
+        """Seconds since an arbitrary moment; never goes backwards. For durations and time-outs.
+
+        Goes on while the machine sleeps: leases on another machine's database do, too.
+        """
+
+
+# time.monotonic stands still while a Linux machine is suspended.
+_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class SystemClock:
@@ -17,4 +24,4 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return time.monotonic() if _MONOTONIC is None else time.clock_gettime(_MONOTONIC)

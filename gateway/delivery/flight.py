@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from gateway.delivery.outgoing import Outgoing
 from gateway.delivery.retry import deadline, remaining_ttl
@@ -37,6 +38,7 @@ class Flight:
     left: list[tuple[int, list[int]]] = field(default_factory=list)  # due_at, members: another batch's now
     lost: bool = False  # somebody else may have the lease: record what comes, finish nothing
     ended: bool = False  # the last outcome is known
+    leased_until: float = inf  # monotonic seconds
     complained: bool = False  # a failure to render was logged
     header_lines: dict[tuple[int, str], list[str]] = field(default_factory=dict)  # by (key id, origin)
     first_attempt_at: int = field(init=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from gateway.clock import Clock
@@ -47,23 +48,31 @@ class Keeper:
         self._metrics = metrics
 
     async def keep_leases(self) -> None:
-        """Extend the leases of all flights three times within their length. Runs until cancelled."""
-        lease = self._limits.lease
-        extended_at = self._clock.monotonic()
+        """Extend the leases of all flights three times within their length, and at once when a stop of this
+        process, or of the machine, may have cost them. Runs until cancelled."""
         while True:
-            await asyncio.sleep(lease / 3)
-            held = list(self._pump.flights)
-            asked_at = self._clock.monotonic()
+            await self._wait_for_turn()
+            flights = list(self._pump.flights.values())
+            held = [flight.batch.id for flight in flights]
+            leased_until = self._clock.monotonic() + self._limits.lease
             try:
                 extended = await self._extend(held)
             except StorageUnavailable as exc:
                 log.warning("storage.unavailable", hint=exc.hint)
                 # Nobody could tell us that a lease ran out: by our own clock it has.
-                if self._clock.monotonic() - extended_at > lease:
-                    self._pump.lose(held)
+                now = self._clock.monotonic()
+                self._pump.lose(flight.batch.id for flight in flights if now > flight.leased_until)
+                await asyncio.sleep(self._limits.look_every)
             else:
-                extended_at = asked_at
                 self._pump.lose(batch_id for batch_id in held if batch_id not in extended)
+                self._pump.extended(extended, leased_until)
+
+    async def _wait_for_turn(self) -> None:
+        over = self._pump.lease_is_over
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.lease / 3):
+                await over.wait()
+        over.clear()
 
     async def _extend(self, held: list[int]) -> set[int]:
         if not held:

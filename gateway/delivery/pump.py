@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import cast
 
 from gateway.clock import Clock
@@ -27,6 +28,7 @@ class Pump:
     """Flights in a line for each provider; sends while there is room and the recorder keeps up.
 
     `wake` holds an event for each lane, set when there is room again to claim for one of the providers.
+    `lease_is_over` is set when nothing can be sent before the leases were extended, or lost.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Pump:
         self._stopped = False
         self.wake = {lane: asyncio.Event() for lane in LANES}
         self.flights: dict[int, Flight] = {}
+        self._leased_until = inf  # the first end of all flights' leases: nothing is sent later
+        self.lease_is_over = asyncio.Event()
         self.in_flight = 0
         recorder.on_flushed = self._flushed
 
@@ -77,9 +81,15 @@ class Pump:
         """Whether it matters what is paused or held now."""
         return bool(self.flights) or any(line.held for line in self.lines.values())
 
-    def add(self, flight: Flight) -> None:
-        """Take over a flight until its last outcome is recorded."""
+    def add(self, flight: Flight, leased_until: float) -> None:
+        """Take over a flight until its last outcome is recorded. Its lease ends at `leased_until`, in
+        seconds of the clock's monotonic hand, unless `extended` says otherwise."""
         self.flights[flight.batch.id] = flight
+        flight.leased_until = leased_until
+        self._leased_until = min(self._leased_until, leased_until)
+        self._line_up(flight)
+
+    def _line_up(self, flight: Flight) -> None:
         now = self._clock.now()
         if flight.waiting and self.gate.is_held(flight.batch.site_id, flight.batch.provider, now):
             self._leave(flight, flight.batch.due_at or now)
@@ -100,6 +110,20 @@ class Pump:
             flight.lost = True
             self._take_waiting(flight)
             self._end_if_done(flight)
+        self._find_first_end()
+
+    def extended(self, batch_ids: Iterable[int], leased_until: float) -> None:
+        """The leases of these end later now: sending goes on, if it had to wait for that."""
+        for batch_id in batch_ids:
+            flight = self.flights.get(batch_id)
+            if flight is not None:
+                flight.leased_until = leased_until
+        self._find_first_end()
+        self._schedule()
+
+    def _find_first_end(self) -> None:
+        ends = (flight.leased_until for flight in self.flights.values() if not flight.lost)
+        self._leased_until = min(ends, default=inf)
 
     def give_up(self, message_ids: Iterable[int], outcome: Outcome, reason: SkipReason | None) -> None:
         """What was not sent of these messages ends like this."""
@@ -143,7 +167,7 @@ class Pump:
             else:
                 flight.leave(concerned, due_at)
             flight.waiting = others
-            self.add(flight)
+            self._line_up(flight)
 
     # What the answers' judge asks for (gateway.delivery.health.Consequences).
 
@@ -189,6 +213,10 @@ class Pump:
         if self._stopped or self._recorder.blocked:
             return
         now, at = self._clock.now(), self._clock.monotonic()
+        if at > self._leased_until:
+            # This process, or the machine, was stopped: somebody else may have sent all this meanwhile.
+            self.lease_is_over.set()
+            return
         left = PER_TURN
         try:
             for lane in LANES:

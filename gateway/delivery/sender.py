@@ -138,8 +138,9 @@ class Sender:
                 providers = self.pump.open_providers(lane)
                 if providers:
                     limit = max(1, min(MOST_BATCHES, self.pump.room(lane) // size))
+                    leased_until = self._clock.monotonic() + self._limits.lease
                     claimed = await self._claim_batches(lane, limit, providers)
-                    await self._open(claimed)
+                    await self._open(claimed, leased_until)
             except StorageUnavailable as exc:
                 log.warning("storage.unavailable", hint=exc.hint)
                 await asyncio.sleep(self._limits.poll)
@@ -165,7 +166,7 @@ class Sender:
         self._unread.difference_update(unread)
         return claimed
 
-    async def _open(self, claimed: Sequence[Batch]) -> None:
+    async def _open(self, claimed: Sequence[Batch], leased_until: float) -> None:
         fresh = [batch for batch in claimed if batch.id not in self.pump.flights]
         for batch in claimed:
             if (flight := self.pump.flights.get(batch.id)) is not None:
@@ -179,7 +180,7 @@ class Sender:
             self._unread.update(batch.id for batch in fresh)
             raise
         for flight in flights:
-            self.pump.add(flight)
+            self.pump.add(flight, leased_until)
 
     async def _stop(self) -> None:
         """Send nothing more, wait for answers a while, write everything down, give the leases back."""

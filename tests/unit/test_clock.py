@@ -1,5 +1,7 @@
 import time
 
+import pytest
+
 from gateway.clock import Clock, SystemClock
 from tests.fakes.clock import FakeClock
 
@@ -8,6 +10,12 @@ def test_the_system_clock_counts_milliseconds_since_the_epoch() -> None:
     clock: Clock = SystemClock()
     assert abs(clock.now() - time.time() * 1_000) < 5_000
     assert clock.monotonic() <= clock.monotonic()
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="Linux has it")
+def test_the_system_clock_goes_on_while_the_machine_sleeps() -> None:
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= SystemClock().monotonic() <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def test_the_fake_clock_moves_both_hands_only_when_told() -> None:
