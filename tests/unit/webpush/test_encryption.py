@@ -1,5 +1,6 @@
 """Our records against RFC 8291's own example, http_ece and pywebpush."""
 
+import hmac
 import os
 
 import http_ece
@@ -22,6 +23,7 @@ from gateway.webpush import (
     encryption,
 )
 from gateway.webpush.agreement import Agree, agree, agree_by_cryptography
+from gateway.webpush.encryption import _hmac_sha256
 
 # RFC 8291, section 5 and appendix A
 AS_PRIVATE = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"
@@ -57,6 +59,11 @@ def test_the_example_of_rfc_8291_comes_out_byte_for_byte(way: Agree, monkeypatch
     )
     assert encode_base64url(body) == BODY
     assert ApplicationServerKey.parse(UA_PRIVATE).public == UA_PUBLIC
+
+
+@given(key=st.binary(max_size=64), message=st.binary(max_size=200))
+def test_our_hmac_is_pythons_for_keys_of_up_to_a_block(key: bytes, message: bytes) -> None:
+    assert _hmac_sha256(key, message) == hmac.digest(key, message, "sha256")
 
 
 @given(st.binary(max_size=MAX_PLAINTEXT))
