@@ -1,11 +1,13 @@
 """Kills and faults for as long as one likes; a table; exit code 1 when anything was lost or miscounted.
 
-    python -m loadtest.chaos [--rounds N] [--kind kills|cancel|disk] [--database sqlite|postgres]
-                             [--subscribers N] [--seed N]
+    python -m loadtest.chaos [--rounds N] [--kind kills|cancel|pause|standstill|disk]
+                             [--database sqlite|postgres] [--subscribers N] [--seed N]
 
 A round is one broadcast to N subscribers through a fresh gateway with two senders on SQLite, or two such
 gateways on one PostgreSQL. `kills` draws its faults by chance; the seed says which, the moments follow the
-number of POSTs. `cancel` cancels in the middle. `disk` (SQLite) fills the disk in the middle, twice.
+number of POSTs. `cancel` cancels in the middle. `pause` pauses and resumes at any moments, half of the times
+with a kill. `standstill` stops a sender's process for longer than its leases. `disk` (SQLite) fills the disk
+in the middle, twice.
 """
 
 import argparse
@@ -20,12 +22,14 @@ from pathlib import Path
 from loadtest.chaos.disk import SmallFiles, small_disk
 from loadtest.chaos.faults import ON_POSTGRES, ON_SQLITE, draw
 from loadtest.chaos.full_disk import run_full_disk
+from loadtest.chaos.halts import draw_pauses, run_pauses, run_standstill
 from loadtest.chaos.postgres import Postgres, running_postgres
 from loadtest.chaos.rounds import HEAD, Round, run_cancel, run_kills
 from loadtest.chaos.stand import open_stand
 from loadtest.sink import find_nginx
 
 FAULTS = (4, 7)  # in a round, at least and at most
+PAUSES = (3, 6)
 
 
 async def play(kind: str, subscribers: int, seed: int, postgres: Postgres | None) -> Round:
@@ -40,6 +44,12 @@ async def play(kind: str, subscribers: int, seed: int, postgres: Postgres | None
         async with open_stand(folder, postgres) as stand:
             if kind == "cancel":
                 return await run_cancel(stand, subscribers, chance.uniform(0.05, 0.9))
+            if kind == "pause":
+                return await run_pauses(
+                    stand, subscribers, draw_pauses(chance, chance.randint(*PAUSES)), seed
+                )
+            if kind == "standstill":
+                return await run_standstill(stand, subscribers, chance.uniform(0.05, 0.8), seed)
             faults = ON_SQLITE if postgres is None else ON_POSTGRES
             moments = draw(chance, faults, chance.randint(*FAULTS))
             return await run_kills(stand, subscribers, moments, seed, hurry=False)
@@ -48,7 +58,7 @@ async def play(kind: str, subscribers: int, seed: int, postgres: Postgres | None
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--kind", choices=["kills", "cancel", "disk"], default="kills")
+    parser.add_argument("--kind", choices=["kills", "cancel", "pause", "standstill", "disk"], default="kills")
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--subscribers", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1, help="of the first round; the next has the next")

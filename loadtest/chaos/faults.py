@@ -4,6 +4,7 @@ import asyncio
 import random
 import signal
 import sqlite3
+import time
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from storage.queries import Query
 LIMITS = SenderLimits()
 # What one kill may repeat: POSTed and not answered, or answered and not recorded.
 REPEATS = LIMITS.in_flight + FULL
-BEYOND_THE_LEASE = LIMITS.lease + 3
+BEYOND_THE_LEASE = LIMITS.lease + 5
 ORPHANS_WITHIN = 2 * LIMITS.stop_within + 5  # seconds: a child finishes what is in flight, and records it
 _LEADERSHIP_OVER = Query("chaos.leadership_over", *["update leases set until = 0"] * 2)
 _GIVEN_BACK = Query(
@@ -84,6 +85,7 @@ class Havoc:
     may_repeat: int = 0
     longest_orphan: float = 0.0
     violations: list[str] = field(default_factory=list)
+    woken_at: list[float] = field(default_factory=list)  # seconds since the epoch: paused senders went on
     _pauses: list[asyncio.Task[None]] = field(default_factory=list)
     _dead: set[str] = field(default_factory=set)  # owners
     _paused: set[int] = field(default_factory=set)  # process ids
@@ -190,6 +192,7 @@ class Havoc:
             await self._taken_over()
         else:
             await asyncio.sleep(BEYOND_THE_LEASE)
+        self.woken_at.append(time.time())
         processes.send_signal([sender], signal.SIGCONT)
         self._paused.discard(sender.pid)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from loadtest.chaos.disk import SmallFiles, small_disk
 from loadtest.chaos.faults import Fault, Moment
 from loadtest.chaos.full_disk import run_full_disk
+from loadtest.chaos.halts import Pause, run_pauses
 from loadtest.chaos.postgres import Postgres
 from loadtest.chaos.rounds import Round, run_cancel, run_kills
 from loadtest.chaos.sink import Pace
@@ -62,6 +63,16 @@ async def test_a_second_after_a_cancel_nothing_is_posted_any_more(tmp_path: Path
         result = await run_cancel(stand, SUBSCRIBERS, 0.3)
     check(result)
     assert 0.3 * SUBSCRIBERS <= result.verdict.posted < SUBSCRIBERS
+
+
+async def test_pauses_with_a_kill_are_silent_and_lose_and_repeat_nobody_beyond_the_bound(
+    tmp_path: Path,
+) -> None:
+    pauses = [Pause(0.1, 1.2, kill_after=0.1), Pause(0.5, 1.2)]
+    async with open_stand(tmp_path, pace=PACE) as stand:
+        result = await run_pauses(stand, SUBSCRIBERS, pauses, 1, within=WITHIN)
+    check(result)
+    assert result.kills == 1
 
 
 async def test_a_full_disk_stops_the_sending_and_loses_and_repeats_nobody(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from loadtest.chaos.audience import Audience
+from loadtest.chaos.halts import Silence, sent_again
 from loadtest.chaos.sink import Kind, Post
 from loadtest.chaos.verdict import Verdict, judge
 from storage.deliveries import Delivery, Outcome
@@ -68,3 +69,15 @@ def test_a_counter_that_differs_from_the_rows_is_not_exact(progress: dict[str, A
 def test_a_post_to_somebody_who_came_after_the_freeze_is_a_problem() -> None:
     posts = [*(post(number) for number in range(10)), Post(0.0, 201, Kind.LATE, 1)]
     assert "after the freeze" in judged(posts=posts).problems[0]
+
+
+def test_a_post_a_second_after_the_answer_to_a_pause_breaks_the_silence() -> None:
+    silence = Silence(paused_at=10.0, resumed_at=12.0)
+    posts = [post(3)._replace(at=at) for at in (9.9, 10.9, 11.5, 12.1)]
+    assert silence.broken_by(posts) == [1.5]
+
+
+def test_who_had_a_final_answer_before_a_sender_woke_must_not_be_sent_to_by_it() -> None:
+    before = [post(4)._replace(at=9.0), post(5, 503)._replace(at=9.0), post(6, 499)._replace(at=9.0)]
+    after = [post(number)._replace(at=11.0) for number in (4, 5, 6, 7)]
+    assert sent_again([*before, *after], [10.0]) == 1

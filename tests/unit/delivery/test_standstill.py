@@ -55,7 +55,7 @@ async def test_a_sender_that_wakes_after_its_lease_goes_on_with_what_nobody_has_
 
 
 class SlowClaim(FlakyDatabase):
-    """While what was claimed first is on its way back to the sender, everything stands still and is taken over."""
+    """While what was claimed first is on its way back to the sender, all stands still and is taken over."""
 
     def __init__(self, installation: Installation) -> None:
         super().__init__(installation.database)
