@@ -17,6 +17,9 @@ from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
 from storage.keys import ApplicationServerKey, KeyState
 
+# Milliseconds until whoever waits for a paused key is looked at again, at most. A resume waits for nothing.
+LONGEST_WAIT = 600_000
+
 
 def seal_key(context: Context, site_id: int, pair: KeyPair) -> ApplicationServerKey:
     """A new row for `pair`, its private half encrypted."""
@@ -99,7 +102,16 @@ async def resume_key(context: Context, actor: str, site_id: int, key_id: int) ->
         await stored_audit.add(tx, note)
         return await keys.get(tx, site_id, key_id)
 
-    return await context.database.write(body)
+    key = await context.database.write(body)
+    await end_wait(context, site_id)
+    return key
+
+
+async def end_wait(context: Context, site_id: int) -> None:
+    """Whoever waits for a key of the site is looked at now. In steps: they may be a million."""
+    now = context.clock.now()
+    while await context.database.write(lambda tx: keys.end_wait(tx, site_id, now, now + LONGEST_WAIT)):
+        pass
 
 
 async def retire_key(context: Context, actor: str, site_id: int, key_id: int) -> None:
@@ -123,3 +135,4 @@ async def retire_key(context: Context, actor: str, site_id: int, key_id: int) ->
         await stored_audit.add(tx, note)
 
     await context.database.write(body)
+    await end_wait(context, site_id)  # it may have been paused

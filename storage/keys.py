@@ -87,6 +87,21 @@ async def set_state(
     return bool(await tx.execute(_SQL["set_state"], id, from_state.value, to_state.value, reason))
 
 
+async def end_wait(tx: Transaction, site_id: int, now: int, until: int, limit: int = 1_000) -> int:
+    """Makes due at once, up to `limit` batches, what waits for a key of the site until `until` at the
+    latest; how many there were."""
+    found = await tx.execute(_SQL["end_wait"], site_id, now, until, limit)
+    if found:
+        await tx.execute(_SQL["wake"], site_id)
+        await tx.notify_work()
+    return found
+
+
+async def idle_waits(tx: Transaction, now: int, until: int, limit: int = 100) -> Sequence[int]:
+    """Sites in which something waits as in `end_wait`, and no key is paused."""
+    return [row[0] for row in await tx.fetch(_SQL["idle_waits"], now, until, limit)]
+
+
 def _key(row: Row) -> ApplicationServerKey:
     id, site_id, public_key, sealed, state, reason, created_at = row
     return ApplicationServerKey(id, site_id, public_key, sealed, KeyState(state), reason, created_at)

@@ -6,10 +6,11 @@ from math import inf
 
 from gateway.delivery.outgoing import Outgoing
 from gateway.delivery.retry import deadline, remaining_ttl
+from gateway.keys import LONGEST_WAIT
 from storage.batches import Batch
 from storage.keys import ApplicationServerKey
 
-KEY_LOOK_AGAIN = 60_000  # milliseconds until members whose key is paused are looked at again
+KEY_LOOK_AGAIN = 60_000  # milliseconds until members whose key is paused are looked at again, at first
 KEY_IS_PAUSED = "the application server key is paused"
 
 # The columns of storage.subscriptions.MemberRow as the driver returns them: id, state, endpoint, p256dh,
@@ -57,6 +58,19 @@ class Flight:
         """Not to be sent for now: they move to a new batch in the transaction that finishes this one."""
         if members:
             self.left.append((due_at, [member[0] for member in members]))
+
+    def look_again_at(self, now: int) -> int | None:
+        """When to look again at members whose key is paused; None: they have waited long enough.
+
+        After a minute, then after as long again as they have waited, so that a million do not become two
+        thousand new batches a minute. Retries, which a resume does not bring forward, each minute.
+        """
+        if now >= self.wait_deadline:
+            return None
+        wait = KEY_LOOK_AGAIN
+        if self.batch.attempt == 1:
+            wait = min(max(wait, now - self.batch.created_at), LONGEST_WAIT)
+        return min(now + wait, self.wait_deadline)
 
     @property
     def done(self) -> bool:

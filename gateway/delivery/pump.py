@@ -7,7 +7,7 @@ from math import inf
 from typing import cast
 
 from gateway.clock import Clock
-from gateway.delivery.flight import KEY_IS_PAUSED, KEY_LOOK_AGAIN, Flight, Member
+from gateway.delivery.flight import KEY_IS_PAUSED, Flight, Member
 from gateway.delivery.gate import Gate, Held
 from gateway.delivery.health import Health
 from gateway.delivery.limits import SenderLimits
@@ -154,14 +154,15 @@ class Pump:
         self._schedule()
 
     def give_back_keys(self, key_ids: Iterable[int]) -> None:
-        """What would be signed with these keys is looked at again in a minute: they were paused."""
-        wanted, due_at = set(key_ids), self._clock.now() + KEY_LOOK_AGAIN
+        """What would be signed with these keys is looked at again later: they were paused."""
+        wanted, now = set(key_ids), self._clock.now()
         for flight in [each for each in self.flights.values() if each.waiting]:
             concerned = [member for member in flight.waiting if member[5] in wanted]
             if not concerned:
                 continue
             others = [member for member in self._take_waiting(flight) if member[5] not in wanted]
-            if flight.wait_deadline <= due_at:
+            due_at = flight.look_again_at(now)
+            if due_at is None:
                 for member in concerned:
                     self._recorder.settle(flight, member[0], Outcome.EXPIRED, KEY_IS_PAUSED)
             else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from gateway.context import Context
-from gateway.delivery.flight import KEY_IS_PAUSED, KEY_LOOK_AGAIN, Flight, Member
+from gateway.delivery.flight import KEY_IS_PAUSED, Flight, Member
 from gateway.delivery.outgoing import Outgoing, OutgoingCache
 from gateway.delivery.recorder import Recorder
 from gateway.tokens import EVENT_TOKENS
@@ -87,8 +87,9 @@ class Reader:
 
     def _wait_for_key(self, flight: Flight, members: list[Member], now: int) -> None:
         """Their key is paused: later, as long as there is time."""
-        if flight.wait_deadline > now + KEY_LOOK_AGAIN:
-            flight.leave(members, now + KEY_LOOK_AGAIN)
+        due_at = flight.look_again_at(now)
+        if due_at is not None:
+            flight.leave(members, due_at)
             return
         for member in members:
             self._recorder.settle(flight, member[0], Outcome.EXPIRED, KEY_IS_PAUSED)

@@ -1,9 +1,10 @@
 """What is tidied up once a minute, in small transactions that block nobody."""
 
 from gateway.context import Context
+from gateway.keys import LONGEST_WAIT, end_wait
 from gateway.logs import Log
 from gateway.scheduler.overdue import expire_overdue
-from storage import messages, sites, subscriptions, throttles
+from storage import keys, messages, sites, subscriptions, throttles
 from storage.database import Body
 
 log = Log(__name__)
@@ -17,12 +18,16 @@ ROWS = 1_000  # in one transaction
 
 class Housekeeper:
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._database = context.database
         self._clock = context.clock
 
     async def step(self) -> bool:
         """Everything that there is to tidy up now; whether there was anything."""
         now = self._clock.now()
+        for site_id in await self._database.read(lambda tx: keys.idle_waits(tx, now, now + LONGEST_WAIT)):
+            # A sender put them off in the very moment in which the key was resumed.
+            await end_wait(self._context, site_id)
         removed = {
             "subscriptions_expired": await self._all(lambda tx: subscriptions.expire_due(tx, now, ROWS)),
             "idempotency_keys_forgotten": await self._all(

@@ -26,3 +26,29 @@ update application_server_keys set state = 'retired', state_reason = null where 
 
 -- name: set_state
 update application_server_keys set state = $3, state_reason = $4 where id = $1 and state = $2;
+
+-- name: end_wait
+-- Whoever waits for a key is in batches of attempt 1 that are due later: nothing else makes those. Retries are not
+-- touched, as they may not come before a Retry-After.
+update batches set due_at = $2
+where id in (
+    select b.id
+    from (
+        select id from messages where state = 'sending' and site_id = $1
+        union all select id from messages where state = 'paused' and site_id = $1) m
+    join batches b on b.message_id = m.id
+    where b.due_at > $2 and b.due_at <= $3 and b.attempt = 1
+    limit $4);
+
+-- name: wake
+-- Messages that the claim passes over for a while because nothing of them was due.
+update messages set nap_until = 0 where site_id = $1 and state = 'sending' and nap_until > 0;
+
+-- name: idle_waits
+-- Sites of which somebody waits for a key although none is paused any more.
+select distinct m.site_id from messages m
+where m.state = 'sending'
+    and not exists (select 1 from application_server_keys k where k.site_id = m.site_id and k.state = 'paused')
+    and exists (select 1 from batches b
+        where b.message_id = m.id and b.due_at > $1 and b.due_at <= $2 and b.attempt = 1)
+limit $3;

@@ -184,6 +184,18 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ("messages", "expired_unstarted", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),
     ("messages", "find_idempotent", (1, "a"), ["idempotency_keys USING PRIMARY KEY (site_id=? AND key=?)"]),
     ("tokens", "by_hash", (b"a",), ["tokens USING INDEX sqlite_autoindex_tokens_1 (hash=?)"]),
+    (
+        "keys",
+        "end_wait",
+        (1, 2, 3, 4),
+        ["b USING INDEX batches_by_due (message_id=? AND due_at>? AND due_at<?)"],
+    ),
+    (
+        "keys",
+        "idle_waits",
+        (1, 2, 3),
+        ["b USING INDEX batches_by_due (message_id=? AND due_at>? AND due_at<?)"],
+    ),
     ("keys", "by_ids", ([1],), ["application_server_keys USING INTEGER PRIMARY KEY (rowid=?)"]),
 ]
 IDS = [f"{aggregate}.{block}" for aggregate, block, *_ in HOT]

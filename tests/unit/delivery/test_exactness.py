@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from gateway.delivery.limits import SenderLimits
 from gateway.delivery.sender import Sender
+from gateway.keys import end_wait
 from gateway.metrics import Metrics
 from gateway.webpush import PushRequest, Reply
 from storage import keys, messages, subscriptions, throttles
@@ -199,6 +200,7 @@ class Play:
 
     async def activate_key(self) -> None:
         await self.set_key(KeyState.PAUSED, KeyState.ACTIVE)
+        await end_wait(self.installation.context, self.installation.site.id)
 
     async def set_key(self, before: KeyState, after: KeyState) -> None:
         key_id = self.installation.key.id

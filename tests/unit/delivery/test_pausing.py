@@ -4,8 +4,9 @@ import asyncio
 from dataclasses import replace
 
 from gateway.delivery.limits import SenderLimits
-from gateway.keys import seal_key
-from gateway.webpush import ApplicationServerKey
+from gateway.keys import LONGEST_WAIT, resume_key, retire_key, seal_key
+from gateway.scheduler.housekeeper import Housekeeper
+from gateway.webpush import ApplicationServerKey, Reply
 from storage import keys, messages
 from storage.keys import KeyState
 from storage.messages import MessageState
@@ -221,3 +222,94 @@ async def most_leases(installation: Installation, least: int) -> bool:
 async def progress_of(installation: Installation, id: int, accepted: int) -> bool:
     progress = await installation.progress(id)
     return progress is not None and progress.accepted == accepted
+
+
+MINUTE = 60_000
+
+
+async def set_key(installation: Installation, before: KeyState, after: KeyState) -> None:
+    key_id = installation.key.id
+    await installation.database.write(lambda tx: keys.set_state(tx, key_id, before, after, "test"))
+
+
+async def dues(installation: Installation) -> list[int]:
+    """When its batches are due, in milliseconds from now."""
+    text = "select due_at from batches order by due_at"
+    rows = await installation.database.read(lambda tx: tx.fetch(Query("test.dues", text, text)))
+    return [row[0] - installation.clock.now() for row in rows]
+
+
+async def waits(installation: Installation, count: int) -> bool:
+    """Whether so many batches are put off."""
+    return [due > 0 for due in await dues(installation)] == [True] * count
+
+
+async def test_who_waits_for_a_key_is_looked_at_ever_less_often_and_at_once_when_it_is_resumed(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(40)
+    message = await installation.add_message(ttl=86_400)
+    await start_due(installation)
+    await set_key(installation, KeyState.ACTIVE, KeyState.PAUSED)
+    transport = FakeTransport()
+    put_off = []
+    async with sender(installation, transport):
+        for _ in range(6):
+            await eventually(lambda: waits(installation, 1))
+            [due] = await dues(installation)
+            put_off.append(due)
+            installation.clock.advance(due / 1_000)
+        await eventually(lambda: waits(installation, 1))
+        assert not transport.posted
+        await resume_key(installation.context, "test", installation.site.id, installation.key.id)
+        await eventually(lambda: nothing_left(installation, message.id), within=2.0)
+    minutes = [due // MINUTE for due in put_off]
+    assert minutes == [1, 1, 2, 4, 8, 10]
+    assert max(put_off) == LONGEST_WAIT
+    assert len({request.url for request in transport.posted}) == len(transport.posted) == 40
+
+
+async def test_who_waits_for_a_key_that_is_retired_is_skipped_at_once(installation: Installation) -> None:
+    other = seal_key(installation.context, installation.site.id, ApplicationServerKey.generate())
+    await installation.database.write(lambda tx: keys.add(tx, other))
+    await installation.subscribe(40)
+    message = await installation.add_message()
+    await start_due(installation)
+    await set_key(installation, KeyState.ACTIVE, KeyState.PAUSED)
+    async with sender(installation, FakeTransport()):
+        await eventually(lambda: waits(installation, 1))
+        await retire_key(installation.context, "test", installation.site.id, installation.key.id)
+        await eventually(lambda: nothing_left(installation, message.id), within=2.0)
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.skips == {"key_retired": 40}
+
+
+async def test_who_was_put_off_in_the_moment_of_a_resume_is_found_by_the_housekeeper(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(40)
+    message = await installation.add_message()
+    await start_due(installation)
+    await set_key(installation, KeyState.ACTIVE, KeyState.PAUSED)
+    async with sender(installation, FakeTransport()):
+        await eventually(lambda: waits(installation, 1))
+        await Housekeeper(installation.context).step()
+        assert await waits(installation, 1)
+        await set_key(installation, KeyState.PAUSED, KeyState.ACTIVE)
+        await Housekeeper(installation.context).step()
+        await eventually(lambda: nothing_left(installation, message.id), within=2.0)
+
+
+async def test_a_resumed_key_does_not_bring_retries_forward(installation: Installation) -> None:
+    await installation.subscribe(10)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: Reply(500, [b"Retry-After: 90\r\n"]))
+    async with sender(installation, transport):
+        await eventually(lambda: waits(installation, 1))
+        [before] = await dues(installation)
+        await set_key(installation, KeyState.ACTIVE, KeyState.PAUSED)
+        await resume_key(installation.context, "test", installation.site.id, installation.key.id)
+        assert await dues(installation) == [before]
+    assert (await installation.progress(message.id)).retrying == 10  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 from gateway.delivery.limits import SenderLimits
+from gateway.keys import end_wait
 from gateway.webpush import PushRequest, Reply
 from storage import keys, messages, sites, subscriptions, throttles
 from storage.database import Transaction
@@ -215,7 +216,7 @@ async def test_a_refused_key_is_paused_and_its_subscribers_wait(installation: In
         await asyncio.sleep(0.2)
         refused = len(transport.posted)
         assert refused <= 80
-        await pass_time(installation, 130)  # looked at twice, and put off
+        await pass_time(installation, 190)  # looked at twice, and put off
         assert len(transport.posted) == refused
         progress = await installation.progress(message.id)
         assert progress is not None
@@ -225,7 +226,8 @@ async def test_a_refused_key_is_paused_and_its_subscribers_wait(installation: In
         await installation.database.write(
             lambda tx: keys.set_state(tx, key_id, KeyState.PAUSED, KeyState.ACTIVE, None)
         )
-        await pass_time(installation, 61)
+        await end_wait(installation.context, installation.site.id)
+        await pass_time(installation, 2)
         await eventually(lambda: nothing_left(installation, message.id))
 
     progress = await installation.progress(message.id)
