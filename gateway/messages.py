@@ -8,6 +8,7 @@ from gateway.context import Context
 from gateway.errors import Conflict, WrongState
 from gateway.idempotency import IdempotencyKey, find_message, remember
 from gateway.message_draft import Draft, make_message
+from gateway.waiting import Waiting, find_waiting
 from storage import audit as stored_audit
 from storage import locks, messages, sites
 from storage.database import Transaction
@@ -25,11 +26,12 @@ _TRIES = 3  # of a change that somebody else's change came between
 
 @dataclass(frozen=True, slots=True)
 class MessageWithProgress:
-    """Of one moment. `progress` is None before the audience is frozen."""
+    """Of one moment. `progress` is None before the audience is frozen, `waiting` while any of it goes on."""
 
     message: Message
     progress: Progress | None = None
     results: Results = field(default_factory=Results)
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,10 @@ async def find_created(context: Context, site_id: int, key: IdempotencyKey | Non
         message_id = await find_message(tx, site_id, key)
         if message_id is None:
             return None
-        return Created(await _with_progress(tx, await messages.get(tx, site_id, message_id)), replayed=True)
+        return Created(
+            await _look(context, tx, site_id, message_id),
+            replayed=True,
+        )
 
     return await context.database.read(body)
 
@@ -114,7 +119,7 @@ async def find_created(context: Context, site_id: int, key: IdempotencyKey | Non
 async def get_message(context: Context, site_id: int, message_id: int) -> MessageWithProgress:
     async def body(tx: Transaction) -> MessageWithProgress:
         await sites.get(tx, site_id)
-        return await _with_progress(tx, await messages.get(tx, site_id, message_id))
+        return await _look(context, tx, site_id, message_id)
 
     return await context.database.read(body)
 
@@ -127,8 +132,7 @@ async def page_of_messages(
     async def body(tx: Transaction) -> Sequence[MessageWithProgress]:
         await sites.get(tx, site_id)
         found = await messages.page(tx, site_id, before_id, limit)
-        progress = await messages.progress_of(tx, [each.id for each in found])
-        return [MessageWithProgress(each, *progress[each.id]) for each in found]
+        return await _with_progress(tx, site_id, found, context.clock.now())
 
     return await context.database.read(body)
 
@@ -181,7 +185,7 @@ async def pause_message(context: Context, actor: str, site_id: int, message_id: 
             await stored_audit.add(tx, note)
         elif message.state is not paused:
             raise _wrong_state(message, "paused")
-        return await _with_progress(tx, await messages.get(tx, site_id, message_id))
+        return await _look(context, tx, site_id, message_id)
 
     return await context.database.write(body)
 
@@ -201,7 +205,7 @@ async def resume_message(context: Context, actor: str, site_id: int, message_id:
         if not await messages.transition(tx, message_id, {MessageState.PAUSED}, state, None, note.at):
             raise _wrong_state(message, "resumed")
         await stored_audit.add(tx, note)
-        return await _with_progress(tx, await messages.get(tx, site_id, message_id))
+        return await _look(context, tx, site_id, message_id)
 
     return await context.database.write(body)
 
@@ -216,14 +220,23 @@ async def cancel_message(context: Context, actor: str, site_id: int, message_id:
         if not await messages.transition(tx, message_id, CANCELLABLE, MessageState.CANCELLED, None, note.at):
             raise _wrong_state(message, "cancelled")
         await stored_audit.add(tx, note)
-        return await _with_progress(tx, await messages.get(tx, site_id, message_id))
+        return await _look(context, tx, site_id, message_id)
 
     return await context.database.write(body)
 
 
-async def _with_progress(tx: Transaction, message: Message) -> MessageWithProgress:
-    progress, results = (await messages.progress_of(tx, [message.id]))[message.id]
-    return MessageWithProgress(message, progress, results)
+async def _look(context: Context, tx: Transaction, site_id: int, message_id: int) -> MessageWithProgress:
+    message = await messages.get(tx, site_id, message_id)
+    [found] = await _with_progress(tx, site_id, [message], context.clock.now())
+    return found
+
+
+async def _with_progress(
+    tx: Transaction, site_id: int, found: Sequence[Message], now: int
+) -> Sequence[MessageWithProgress]:
+    progress = await messages.progress_of(tx, [each.id for each in found])
+    waiting = await find_waiting(tx, site_id, found, now)
+    return [MessageWithProgress(each, *progress[each.id], waiting.get(each.id)) for each in found]
 
 
 def _wrong_state(message: Message, verb: str) -> WrongState:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from enum import StrEnum
+from typing import NamedTuple
 
 from storage.database import Row, Transaction
 from storage.errors import Conflict, NotFound
@@ -92,6 +93,13 @@ class Results:
     displayed: int = 0
     clicked: int = 0
     closed: int = 0
+
+
+class NextBatch(NamedTuple):
+    message_id: int
+    provider: str
+    due_at: int
+    attempt: int
 
 
 async def add(tx: Transaction, message: Message) -> None:
@@ -266,6 +274,11 @@ async def progress_of(tx: Transaction, ids: Sequence[int]) -> dict[int, tuple[Pr
         if kind is not None:
             of_message[kind] = n
     return {id: (_progress(audience, counts[id]), _results(counts[id])) for id, audience in audiences.items()}
+
+
+async def next_batches(tx: Transaction, ids: Sequence[int]) -> Sequence[NextBatch]:
+    """By message and provider the batch that is due first, or was; none of those that have none left."""
+    return sorted(NextBatch(*row) for row in await tx.fetch(_SQL["next_batches"], list(ids)))
 
 
 _FAILURES = ("unauthorized", "too_large", "rejected", "render_failed")

@@ -144,5 +144,19 @@ from messages m left join rollups r on r.site_id = m.site_id and r.message_id = 
 where m.id in ids($1)
 group by m.id, m.audience, r.kind;
 
+-- name: next_batches
+-- From provider to provider, one look into batches_by_provider for each, however many batches there are.
+with recursive pairs (message_id, provider) as (
+    select m.id, (select min(b.provider) from batches b where b.message_id = m.id) from messages m where m.id in ids($1)
+    union all
+    select p.message_id, (select min(b.provider) from batches b
+        where b.message_id = p.message_id and b.provider > p.provider)
+    from pairs p where p.provider is not null)
+select p.message_id, p.provider, b.due_at, b.attempt
+from pairs p join batches b on b.id = (
+    select f.id from batches f
+    where f.message_id = p.message_id and f.provider = p.provider and f.due_at is not null
+    order by f.provider, f.due_at limit 1);
+
 -- name: pace
 update messages set next_at = $2 where id = $1;

@@ -257,3 +257,17 @@ async def test_progress_adds_up_and_is_null_before_the_audience_is_known(databas
     assert MESSAGE + 1 not in totals
     hours = await database.read(lambda tx: rollups.of_message(tx, SITE, MESSAGE))
     assert hours[-1] == Rollup(SITE, MESSAGE, 0, "mozilla", NOW + 7_200_000, "accepted", 1)
+
+
+async def test_the_next_batch_of_each_provider_is_the_one_that_is_due_first(database: Database) -> None:
+    for id in (1, 2, 3):
+        await add_sending(database, id)
+    made = [
+        batch(1, provider="fcm", due_at=NOW + 5),
+        batch(1, provider="fcm", due_at=NOW + 2, attempt=2),
+        batch(1, provider="wns", due_at=NOW - 9),
+        batch(2, provider="mozilla", due_at=NOW + 1, attempt=3),
+    ]
+    await database.write(lambda tx: batches.add_many(tx, made))
+    found = await database.read(lambda tx: messages.next_batches(tx, [1, 2, 3, 4]))
+    assert found == [(1, "fcm", NOW + 2, 2), (1, "wns", NOW - 9, 1), (2, "mozilla", NOW + 1, 3)]

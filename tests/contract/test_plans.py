@@ -182,6 +182,15 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ("throttles", "rates", ([1],), ["throttles USING PRIMARY KEY (site_id=?)"]),
     ("messages", "sending_past_expiry", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),
     ("messages", "expired_unstarted", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),
+    (
+        "messages",
+        "next_batches",
+        ([1],),
+        [
+            "b USING COVERING INDEX batches_by_provider (message_id=? AND provider>?)",
+            "f USING COVERING INDEX batches_by_provider (message_id=? AND provider=? AND due_at>?)",
+        ],
+    ),
     ("messages", "find_idempotent", (1, "a"), ["idempotency_keys USING PRIMARY KEY (site_id=? AND key=?)"]),
     ("tokens", "by_hash", (b"a",), ["tokens USING INDEX sqlite_autoindex_tokens_1 (hash=?)"]),
     (

@@ -82,8 +82,10 @@ class Message(Struct, frozen=True):
     id: str
     replay_of: Annotated[str | None, Meta(description="The message that this one sends once more.")]
     state: MessageState
-    state_reason: str | None
-    waiting_until: Moment | None
+    state_reason: Annotated[str | None, Meta(description="Why it is in this state, or stands still.")]
+    waiting_until: Annotated[
+        Moment | None, Meta(description="When it goes on, if all that is left of it has to wait.")
+    ]
     priority: Priority
     notification: Notification
     options: Options

@@ -13,17 +13,21 @@ from gateway.messages import MessageWithProgress
 from storage import messages
 from storage.ids import Kind, encode_id
 from storage.messages import MessageState
+from storage.throttles import FOR_GOOD
 
 
 def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = True) -> Message:
     message = found.message
+    waiting = found.waiting
     content = read_content(message)
     return Message(
         id=encode_id(Kind.MESSAGE, message.id),
         replay_of=None if message.parent_id is None else encode_id(Kind.MESSAGE, message.parent_id),
         state=message.state,
-        state_reason=message.state_reason,
-        waiting_until=to_optional_moment(message.waiting_until),
+        state_reason=message.state_reason if waiting is None else waiting.reason,
+        waiting_until=to_optional_moment(
+            message.waiting_until if waiting is None or waiting.until == FOR_GOOD else waiting.until
+        ),
         priority=message.priority,
         notification=content.notification,
         options=content.options,
