@@ -5,6 +5,7 @@ commits.
 import asyncio
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,15 +103,18 @@ class SqliteDatabase:
         finally:
             self._waiting -= 1
         if self._watching.done() and not self._watching.cancelled():
-            self._watching.result()  # it says why it could not go on
+            self._watching.result()  # a mistake of ours: it says why it could not go on
 
     async def _watch(self) -> None:
-        """One for all who wait: each look costs 100 µs."""
+        """One for all who wait: each look costs 100 µs. When the disk fails a look, time-outs wake the
+        callers: the claim that follows meets the same file and says what is wrong with it.
+        """
         while self._waiting and not self._closed:
-            version = await hop(self._watcher, _data_version)
-            if version != self._seen:
-                self._seen = version
-                self._doorbell.ring()
+            with suppress(StorageUnavailable):
+                version = await hop(self._watcher, _data_version)
+                if version != self._seen:
+                    self._seen = version
+                    self._doorbell.ring()
             await asyncio.sleep(_POLL)
 
     async def notify_work(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from storage import meta
+from storage import meta, sqlite
 from storage.database import Database, Transaction
 from storage.errors import StorageUnavailable
 from storage.opening import open_database
@@ -112,6 +112,34 @@ async def test_a_broken_connection_is_unavailable_once_and_then_replaced(
     await database.notify_work()
     async with asyncio.timeout(5):
         await waiting
+
+
+@sqlite_only
+async def test_who_waits_for_work_outlives_an_error_of_the_disk_and_hears_of_the_next_commit(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def broken(_: sqlite3.Connection) -> int:
+        loop.call_soon_threadsafe(failed.set)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    await database.wait_for_work(0.01)
+    other = await open_database(database_url, migrate=False, write_pause=0)
+    async with asyncio.timeout(5):
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite, "_data_version", broken)
+            await database.wait_for_work(0.1)
+            waiting = asyncio.create_task(database.wait_for_work(30))
+            failed.clear()
+            await failed.wait()
+            assert not waiting.done()
+        await other.write(lambda tx: meta.set_if_absent(tx, "work", "there"))
+        await waiting
+    await other.close()
 
 
 @postgres_only
