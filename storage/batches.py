@@ -206,7 +206,7 @@ async def drop_untouched(tx: Transaction, message_id: int, limit: int = 1_000) -
 
 
 async def leftovers(tx: Transaction, limit: int = 100) -> Sequence[int]:
-    """Ids of messages that have ended (sent, cancelled, expired) and still own batches."""
+    """Ids of messages that have ended (sent, cancelled, expired) and still own batches that nobody leases."""
     return [row[0] for row in await tx.fetch(_SQL["leftovers"], limit)]
 
 

@@ -258,7 +258,7 @@ async def expired_unstarted(tx: Transaction, now: int, limit: int = 100) -> Sequ
 
 
 async def sending_past_expiry(tx: Transaction, now: int, limit: int = 100) -> Sequence[int]:
-    """Ids of messages that have started, are sending or paused, and whose `expires_at` has passed."""
+    """Ids of messages, sending or paused, whose `expires_at` has passed, with a batch that nobody leases."""
     return [row[0] for row in await tx.fetch(_SQL["sending_past_expiry"], now, limit)]
 
 

@@ -109,6 +109,6 @@ def results_of(batch: Batch, leftover: Leftover, now: int) -> list[Result]:
 
 
 async def _ending(tx: Transaction, now: int) -> Sequence[Message]:
-    """Messages that have ended, or whose `expires_at` has passed, and that may still own batches."""
+    """Messages that have ended, or whose `expires_at` has passed, and own batches that no sender has."""
     ids = {*await batches.leftovers(tx, AT_ONCE), *await messages.sending_past_expiry(tx, now, AT_ONCE)}
     return list((await messages.by_ids(tx, sorted(ids))).values())

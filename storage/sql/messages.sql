@@ -135,6 +135,8 @@ order by expires_at limit $2;
 select id from messages
 where expires_at <= $1 and state in ('scheduled', 'sending', 'paused') and state in ('sending', 'paused')
     and started_at is not null
+    and exists (select 1 from batches b
+        where b.message_id = messages.id and (b.lease_until is null or b.lease_until <= lease_now()))
 order by expires_at limit $2;
 
 -- name: progress_of

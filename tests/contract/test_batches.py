@@ -183,6 +183,10 @@ async def test_untouched_batches_of_a_cancelled_message_are_dropped_with_their_s
     left = await database.write(lambda tx: batches.claim_of_message(tx, MESSAGE, "me", MINUTE, 10))
     assert {each.id for each in left} == {touched.id, retry.id}
     assert await database.write(lambda tx: batches.claim_of_message(tx, MESSAGE, "x", MINUTE, 10)) == []
+    assert await database.read(lambda tx: batches.leftovers(tx)) == []
+    await database.write(lambda tx: batches.release(tx, [each.id for each in left], "me"))
+    assert await database.read(lambda tx: batches.leftovers(tx)) == [MESSAGE]
+    await database.write(lambda tx: batches.claim_of_message(tx, MESSAGE, "me", MINUTE, 10))
     await database.write(lambda tx: batches.finish_many(tx, [each.id for each in left], "me"))
     assert await database.read(lambda tx: batches.leftovers(tx)) == []
 

@@ -200,9 +200,13 @@ async def test_messages_past_their_expiry_are_found_while_sending_or_paused(data
     await add_sending(database, 3)
     await add(database, message(4, expires_at=NOW + 1), message(5, expires_at=NOW + 1, state=SENT))
     await database.write(lambda tx: messages.transition(tx, 2, {SENDING}, MessageState.PAUSED, None, NOW))
+    left = [batch(id) for id in (1, 2, 3)]
+    await database.write(lambda tx: batches.add_many(tx, left))
     assert await database.read(lambda tx: messages.sending_past_expiry(tx, NOW + 10)) == [2, 1]
     assert await database.read(lambda tx: messages.sending_past_expiry(tx, NOW + 10, 1)) == [2]
     assert await database.read(lambda tx: messages.expired_unstarted(tx, NOW + 10)) == [4]
+    await database.write(lambda tx: batches.claim_of_message(tx, 2, "a sender", 60_000))
+    assert await database.read(lambda tx: messages.sending_past_expiry(tx, NOW + 10)) == [1]
 
 
 async def test_progress_adds_up_and_is_null_before_the_audience_is_known(database: Database) -> None:

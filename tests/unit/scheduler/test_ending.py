@@ -2,7 +2,9 @@
 
 import pytest
 
+from gateway.audience import AudienceSpec
 from gateway.metrics import Metrics
+from gateway.scheduler.finisher import AT_ONCE
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.housekeeper import Housekeeper
 from gateway.scheduler.starter import Starter
@@ -91,6 +93,33 @@ async def one_accepted_nine_retrying(installation: Installation, message_id: int
 async def retrying(installation: Installation, message_id: int, count: int) -> bool:
     progress = await installation.progress(message_id)
     return progress is not None and progress.retrying == count
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "expired"])
+async def test_a_message_that_ends_does_not_wait_for_the_flights_of_twenty_others(
+    installation: Installation, ending: str
+) -> None:
+    [id] = await installation.subscribe(1)
+    ends_at = installation.clock.now() + 2_000 if ending == "expired" else None
+    flying = [
+        await installation.add_message(AudienceSpec(subscriptions=(id,)), expires_at=ends_at)
+        for _ in range(AT_ONCE)
+    ]
+    await start_due(installation)
+    assert len(await claim(installation, AT_ONCE)) == AT_ONCE
+    installation.clock.advance(1)
+    last = await installation.add_message(AudienceSpec(subscriptions=(id,)), expires_at=ends_at)
+    await start_due(installation)
+    if ending == "cancelled":
+        for message in (*flying, last):
+            await cancel(installation, message.id)
+    installation.clock.advance(1)
+
+    await finish(installation)
+
+    progress = await installation.progress(last.id)
+    assert progress is not None
+    assert (progress.skipped, progress.expired) == ((1, 0) if ending == "cancelled" else (0, 1))
 
 
 async def test_whoever_waits_for_another_attempt_is_skipped_by_a_cancel(installation: Installation) -> None:
