@@ -11,7 +11,7 @@ from gateway.context import Context
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.scheduler.freezer import make_batches
-from storage import batches, messages, subscriptions
+from storage import batches, locks, messages, subscriptions
 from storage.database import Transaction
 from storage.ids import id_ceiling
 from storage.messages import Message, MessageState
@@ -53,14 +53,14 @@ class Starter:
         ceiling = max(id_ceiling(now), self._ids.next())
         audience = read_audience(message.audience_spec)
         if audience.all is not UNSET or audience.failures_of is not UNSET:
-            if await self._database.write(lambda tx: messages.start(tx, message.id, now, ceiling)):
+            if await self._database.write(lambda tx: _begin(tx, message, now, ceiling)):
                 self._metrics.messages_started.inc()
             return
         named = await self._database.read(lambda tx: _find(tx, message.site_id, audience))
         made = make_batches(message, named.candidates, now, self._ids)
 
         async def body(tx: Transaction) -> bool:
-            if not await messages.start(tx, message.id, now, ceiling):
+            if not await _begin(tx, message, now, ceiling):
                 return False
             await batches.add_many(tx, made)
             return await messages.frozen(tx, message.id, len(named.candidates), named.unknown, now)
@@ -82,6 +82,13 @@ class Starter:
 
 async def _look(tx: Transaction, now: int) -> tuple[Sequence[Message], Sequence[int]]:
     return await messages.due(tx, now, AT_ONCE), await messages.expired_unstarted(tx, now, AT_ONCE)
+
+
+async def _begin(tx: Transaction, message: Message, now: int, ceiling: int) -> bool:
+    """False when it is not what was looked at any more: somebody has changed, paused or started it since."""
+    await locks.hold(tx, message.id)
+    stored = await messages.by_ids(tx, [message.id])
+    return stored.get(message.id) == message and await messages.start(tx, message.id, now, ceiling)
 
 
 async def _find(tx: Transaction, site_id: int, audience: AudienceSpec) -> Named:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.audience import AudienceSpec
+from gateway.audience import AudienceSpec, write_audience
 from gateway.metrics import Metrics
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.starter import Starter
@@ -243,6 +244,35 @@ async def test_a_message_that_was_cancelled_meanwhile_is_not_started(installatio
 
     assert await claim_all(installation) == []
     assert (await installation.message(message.id)).state is MessageState.CANCELLED
+
+
+async def test_a_message_that_was_put_off_at_the_last_moment_does_not_start(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(3)
+    seen = await installation.add_message()
+    later = replace(seen, send_at=installation.clock.now() + 86_400_000)
+    await installation.database.write(lambda tx: messages.update_before_start(tx, later))
+
+    await Starter(installation.context, Metrics())._start(seen, installation.clock.now())
+
+    assert await installation.message(seen.id) == later
+
+
+async def test_a_message_whose_audience_was_changed_at_the_last_moment_starts_with_the_new_one(
+    installation: Installation,
+) -> None:
+    ids = await installation.subscribe(3)
+    seen = await installation.add_message(AudienceSpec(subscriptions=tuple(ids)))
+    fewer = replace(seen, audience_spec=write_audience(AudienceSpec(subscriptions=(ids[0],))))
+    await installation.database.write(lambda tx: messages.update_before_start(tx, fewer))
+
+    starter = Starter(installation.context, Metrics())
+    await starter._start(seen, installation.clock.now())
+    await starter.step()
+
+    assert (await installation.message(seen.id)).audience == 1
+    assert members(await claim_all(installation)) == [ids[0]]
 
 
 async def test_a_replay_goes_to_those_whom_a_message_did_not_reach(installation: Installation) -> None:
