@@ -26,6 +26,12 @@ STREAMS_PER_CONNECTION: Final = (
     100  # RFC 9113 asks for no less; nginx and the push services offer as much or more
 )
 MAX_PEERS: Final = 1024
+# A connection that ends leaves unanswered what was written to it last. libcurl sends that again by itself,
+# up to five times, if reading tells it so, but not if writing does (55), or neither (16).
+LOST: Final = frozenset({pycurl.E_SEND_ERROR, pycurl.E_HTTP2})
+MOST_AGAIN: Final = 2  # times that one request is sent again
+LEAST_LEFT: Final = 1.0  # seconds of a request's time: with less it is not worth a try
+LOOK_AGAIN: Final = 0.05  # seconds until a connection that fell silent is looked at once more
 _BUNDLES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -70,6 +76,9 @@ class CurlTransport:
         self._watched: dict[int, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._soon = False  # `_on_soon` is scheduled
+        self._heard: set[int] = set()  # connections that had something to read since the last look
+        self._silent: set[int] = set()  # those that had before
+        self._look: asyncio.TimerHandle | None = None
         self._drained: asyncio.Event | None = None
         self._closed = False
         self._multi = self._make_multi()
@@ -88,7 +97,8 @@ class CurlTransport:
         # When all connections are full, every hundredth request opens another at once and the rest wait for
         # it. If all waited, connections would come one after another, a few a second over a long way; if none
         # did, a burst would open one per request.
-        transfer.prepare(request, on_reply, peer, wait=peer.posted % STREAMS_PER_CONNECTION != 0)
+        wait = peer.posted % STREAMS_PER_CONNECTION != 0
+        transfer.prepare(request, on_reply, peer, self._loop.time(), wait=wait)
         self._multi.add_handle(transfer.curl)
         peer.posted += 1
         peer.in_flight += 1
@@ -111,8 +121,9 @@ class CurlTransport:
         self._closed = True
         for transfer in list(self._active):
             self._finish(transfer, Reply(0, error="the gateway is stopping"))
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._look):
+            if timer is not None:
+                timer.cancel()
         for fd in list(self._watched):
             self._watch(pycurl.POLL_REMOVE, fd)
         self._multi.close()
@@ -150,15 +161,42 @@ class CurlTransport:
         after = 0 if what == pycurl.POLL_REMOVE else what
         if after:
             self._watched[fd] = after
-        changes: tuple[tuple[int, int, Callable[..., Any], Callable[..., Any]], ...] = (
-            (pycurl.POLL_IN, pycurl.CSELECT_IN, self._loop.add_reader, self._loop.remove_reader),
-            (pycurl.POLL_OUT, pycurl.CSELECT_OUT, self._loop.add_writer, self._loop.remove_writer),
+        changes: tuple[tuple[int, Callable[[int], None], Callable[..., Any], Callable[..., Any]], ...] = (
+            (pycurl.POLL_IN, self._on_readable, self._loop.add_reader, self._loop.remove_reader),
+            (pycurl.POLL_OUT, self._on_writable, self._loop.add_writer, self._loop.remove_writer),
         )
-        for bit, event, add, remove in changes:
+        for bit, on_event, add, remove in changes:
             if after & bit and not before & bit:
-                add(fd, self._act, fd, event)
+                add(fd, on_event, fd)
             elif before & bit and not after & bit:
                 remove(fd)
+
+    def _on_readable(self, fd: int) -> None:
+        self._heard.add(fd)
+        if self._look is None:
+            self._look = self._loop.call_later(LOOK_AGAIN, self._look_again)
+        self._act(fd, pycurl.CSELECT_IN)
+
+    def _on_writable(self, fd: int) -> None:
+        self._act(fd, pycurl.CSELECT_OUT)
+
+    def _look_again(self) -> None:
+        """Let libcurl read on where it stopped too early.
+
+        It has OpenSSL read ahead, and stops reading once the answer it was after is there. If that is the
+        last request that it serves in this turn, the answers behind it stay in OpenSSL's buffer, where no
+        poll sees them, until something else arrives: at the end of a broadcast, never.
+        """
+        self._look = None
+        silent, self._silent, self._heard = self._silent - self._heard, self._heard, set()
+        for fd in silent:
+            if self._watched.get(fd, 0) & pycurl.POLL_IN:
+                before = len(self._active)
+                self._act(fd, pycurl.CSELECT_IN)
+                if len(self._active) < before:  # there may be more
+                    self._heard.add(fd)
+        if (self._silent or self._heard) and self._active and not self._closed:
+            self._look = self._loop.call_later(LOOK_AGAIN, self._look_again)
 
     def _on_timer(self, timeout_ms: int) -> None:
         if timeout_ms == 0 and self._soon:  # said with every request that is added: one turn serves them all
@@ -192,14 +230,32 @@ class CurlTransport:
             for curl in done:
                 self._finish(curl.transfer, curl.transfer.reply())
             for curl, code, message in failed:
-                self._finish(curl.transfer, curl.transfer.reply(code, message))
+                reply = curl.transfer.reply(code, message)
+                if reply.status or code not in LOST or not self._send_again(curl.transfer):
+                    self._finish(curl.transfer, reply)
+
+    def _send_again(self, transfer: Transfer) -> bool:
+        """Send at once, on another connection, what a lost one left unanswered; whether that was done.
+
+        Push services end connections as they please, after a thousand requests or an hour: that is no failure
+        of theirs, and must not narrow windows. But one that answers nothing is not asked more often for it.
+        """
+        if transfer not in self._active:  # as in `_finish`
+            return False
+        left = self._limits.total - (self._loop.time() - transfer.posted_at)
+        if left < LEAST_LEFT or transfer.sent_again >= MOST_AGAIN or not transfer.peer.take_again():
+            return False
+        self._multi.remove_handle(transfer.curl)
+        transfer.prepare_again(left)
+        self._multi.add_handle(transfer.curl)
+        return True
 
     def _finish(self, transfer: Transfer, reply: Reply) -> None:
         if transfer not in self._active:  # replied to by `close`, called from an `on_reply` before this one
             return
         self._active.discard(transfer)
         self._multi.remove_handle(transfer.curl)
-        request, on_reply = transfer.release()
+        request, on_reply = transfer.release(answered=reply.status > 0)
         self._idle.append(transfer)
         try:
             on_reply(request, reply)

@@ -14,6 +14,8 @@ from gateway.webpush.transport import OnReply, Reply
 
 MAX_BODY: Final = 2048  # kept of an answer: push services explain themselves in a line
 MAX_READ: Final = 65_536  # an answer that goes on longer than this is cut off
+AGAIN_EACH: Final = 0.1  # of what a push service answers, so many other requests may be sent to it again
+AGAIN_TOGETHER: Final = 100.0  # and so many at a time: a connection full
 
 
 @dataclass(slots=True)
@@ -24,6 +26,18 @@ class Peer:
     proxy: str
     posted: int = 0
     in_flight: int = 0
+    again: float = 0.0  # requests that may be sent once more
+
+    def answered(self) -> None:
+        """It answered a request."""
+        self.again = min(self.again + AGAIN_EACH, AGAIN_TOGETHER)
+
+    def take_again(self) -> bool:
+        """Whether one more request may be sent again; if so, it is counted."""
+        if self.again < 1.0:
+            return False
+        self.again -= 1.0
+        return True
 
 
 class Transfer:
@@ -37,6 +51,9 @@ class Transfer:
         self._request: PushRequest | None = None
         self._on_reply: OnReply | None = None
         self._peer: Peer | None = None
+        self.posted_at = 0.0  # seconds on the loop's clock
+        self.sent_again = 0  # times
+        self._total_ms = int(total_timeout * 1000)
         self._headers: list[str] | None = None
         self._proxy = DIRECT
         self._wait = True
@@ -44,9 +61,9 @@ class Transfer:
         self._chunks: list[bytes] = []
         self._read = 0
         self._refused = ""
-        self._set_up(ca_file, connect_timeout, total_timeout)
+        self._set_up(ca_file, connect_timeout)
 
-    def _set_up(self, ca_file: Path, connect_timeout: float, total_timeout: float) -> None:
+    def _set_up(self, ca_file: Path, connect_timeout: float) -> None:
         set_option = self.curl.setopt
         set_option(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS)
         set_option(pycurl.FOLLOWLOCATION, 0)
@@ -60,17 +77,20 @@ class Transfer:
         # The least that libcurl allows, instead of 64 kB: it halves the memory of a request in flight.
         set_option(pycurl.UPLOAD_BUFFERSIZE, 16_384)
         set_option(pycurl.CONNECTTIMEOUT_MS, int(connect_timeout * 1000))
-        set_option(pycurl.TIMEOUT_MS, int(total_timeout * 1000))
+        set_option(pycurl.TIMEOUT_MS, self._total_ms)
         set_option(pycurl.USERAGENT, "webpush-gateway")
         set_option(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         set_option(pycurl.HEADERFUNCTION, self._lines.append)
         set_option(pycurl.WRITEFUNCTION, self._on_body)
 
-    def prepare(self, request: PushRequest, on_reply: OnReply, peer: Peer, *, wait: bool) -> None:
+    def prepare(
+        self, request: PushRequest, on_reply: OnReply, peer: Peer, posted_at: float, *, wait: bool
+    ) -> None:
         """Take a request. `wait` for a connection that is being opened to the same place rather than open
         another.
         """
         self._request, self._on_reply, self._peer = request, on_reply, peer
+        self.posted_at = posted_at
         set_option = self.curl.setopt
         set_option(pycurl.URL, request.url)
         set_option(pycurl.POSTFIELDS, request.body)
@@ -84,6 +104,18 @@ class Transfer:
             set_option(pycurl.PIPEWAIT, int(wait))
             self._wait = wait
 
+    @property
+    def peer(self) -> Peer:
+        """Of the request that it carries."""
+        assert self._peer is not None
+        return self._peer
+
+    def prepare_again(self, left: float) -> None:
+        """Get ready to send the same request once more, within `left` seconds."""
+        self.sent_again += 1
+        self._forget_reply()
+        self.curl.setopt(pycurl.TIMEOUT_MS, int(left * 1000))
+
     def reply(self, code: int = 0, message: str = "") -> Reply:
         """What came back. An answer whose status was read is one, even if the connection broke after it."""
         status: int = self.curl.getinfo(pycurl.RESPONSE_CODE)
@@ -91,19 +123,26 @@ class Transfer:
             return Reply(status, self._lines[:], b"".join(self._chunks)[:MAX_BODY])
         return Reply(0, error=self._refused or f"{message} (curl {code})")
 
-    def release(self) -> tuple[PushRequest, OnReply]:
+    def release(self, *, answered: bool) -> tuple[PushRequest, OnReply]:
         """Give the request back and become free for the next."""
         assert self._request is not None
         assert self._on_reply is not None
-        assert self._peer is not None
-        taken = self._request, self._on_reply
-        self._peer.in_flight -= 1
+        peer, taken = self.peer, (self._request, self._on_reply)
+        peer.in_flight -= 1
+        if answered:
+            peer.answered()
         self._request = self._on_reply = self._peer = None
+        self._forget_reply()
+        if self.sent_again:
+            self.curl.setopt(pycurl.TIMEOUT_MS, self._total_ms)
+            self.sent_again = 0
+        return taken
+
+    def _forget_reply(self) -> None:
         self._lines.clear()
         self._chunks.clear()
         self._read = 0
         self._refused = ""
-        return taken
 
     def close(self) -> None:
         """Free the handle. It must not be in use."""
