@@ -15,8 +15,8 @@ _SQL = load("throttles")
 
 EVERY_SITE = 0
 EVERY_PROVIDER = ""
-MASS_GONE = "mass_gone"  # reasons that senders act upon
-CONFIRMED = "mass_gone_confirmed"
+MASS_GONE = "mass_gone"  # a reason that senders act upon
+TRUSTED = 86_400_000  # milliseconds that nobody doubts a provider whose mass of 404s an admin has confirmed
 MOST_FAILURES = 10_000  # a push service may be dead for weeks, and the column holds 16 bits
 FOR_GOOD = 2**53  # until somebody releases it; every JSON reader can hold it
 
@@ -31,6 +31,7 @@ class Throttle:
     failures: int  # how often in a row it was held because it failed
     rate: int | None  # messages a second; None: as fast as it goes
     next_at: int  # when the rate allows the next claim
+    trusted_until: int = 0  # however many are gone, it is not held for that; no hold or release changes it
 
 
 async def hold(
@@ -52,7 +53,7 @@ async def recover(tx: Transaction, site_id: int, provider: str) -> None:
 async def confirm(tx: Transaction, provider: str, now: int) -> None:
     """An admin says that those who are gone at this provider really are: release it, and do not hold it for
     the same reason before a day has passed."""
-    await tx.execute(_SQL["confirm"], provider, CONFIRMED, now)
+    await tx.execute(_SQL["confirm"], provider, now + TRUSTED)
     await tx.execute(_SQL["wake"], EVERY_SITE)
     await tx.notify_work()
 
@@ -113,5 +114,5 @@ async def pace(tx: Transaction, site_id: int, provider: str, next_at: int) -> No
 
 
 async def forget(tx: Transaction, before: int, limit: int = 1_000) -> int:
-    """Removes rows that say nothing any more: held until `before` at most, without a rate; how many."""
+    """Removes rows that say nothing any more (held and trusted until `before`, without a rate); how many."""
     return await tx.execute(_SQL["forget"], before, limit)

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 
-from storage.throttles import CONFIRMED, EVERY_PROVIDER, EVERY_SITE, MASS_GONE, Throttle
+from storage.throttles import EVERY_PROVIDER, EVERY_SITE, MASS_GONE, Throttle
 
 # Milliseconds that a hold of our own counts although the database does not say so (yet): it is written with
 # the next flush. When the database cannot be written nothing is sent anyway.
 OWN = 1_000
-TRUSTED = 86_400_000  # milliseconds that nobody doubts a provider whose mass of 404s an admin has confirmed
 
 MOST_SITES = 50_000  # whose failures are remembered
 
@@ -45,9 +44,7 @@ class Gate:
         self._suspicious = frozenset(
             row.provider for row in rows if row.reason == MASS_GONE and row.not_before > now
         ).union(self._suspected)
-        self._trusted = frozenset(
-            row.provider for row in rows if row.reason == CONFIRMED and (row.since or 0) > now - TRUSTED
-        )
+        self._trusted = frozenset(row.provider for row in rows if row.trusted_until > now)
 
     def hold(self, held: Held, until: int, now: int, failures: int) -> None:
         """Found out by this sender: from now on."""

@@ -9,6 +9,7 @@ create table throttles (
     failures smallint not null default 0,
     rate bigint,
     next_at bigint not null default 0,
+    trusted_until bigint not null default 0,
     primary key (site_id, provider)
 ) {without_rowid};
 create index throttles_by_time on throttles (not_before);

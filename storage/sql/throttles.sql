@@ -16,8 +16,9 @@ set reason = case when excluded.not_before > throttles.not_before then excluded.
 update throttles set failures = 0 where site_id = $1 and provider = $2 and failures > 0;
 
 -- name: confirm
-insert into throttles (site_id, provider, reason, since) values (0, $1, $2, $3)
-on conflict (site_id, provider) do update set not_before = 0, reason = excluded.reason, since = excluded.since;
+insert into throttles (site_id, provider, trusted_until) values (0, $1, $2)
+on conflict (site_id, provider) do update
+set not_before = 0, reason = null, since = null, failures = 0, trusted_until = excluded.trusted_until;
 
 -- name: release
 update throttles set not_before = 0, reason = null, since = null, failures = 0 where site_id = $1 and provider = $2;
@@ -32,28 +33,29 @@ insert into throttles (site_id, provider, rate) values ($1, $2, $3)
 on conflict (site_id, provider) do update set rate = excluded.rate, next_at = 0;
 
 -- name: all
-select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles
+select site_id, provider, not_before, reason, since, failures, rate, next_at, trusted_until from throttles
 order by site_id, provider limit $1;
 
 -- name: of_site
-select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles
+select site_id, provider, not_before, reason, since, failures, rate, next_at, trusted_until from throttles
 where site_id = $1 order by provider;
 
 -- name: held
-select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles
+select site_id, provider, not_before, reason, since, failures, rate, next_at, trusted_until from throttles
 where not_before > $1 order by not_before limit $2;
 
 -- name: of_providers
-select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles where site_id = 0;
+select site_id, provider, not_before, reason, since, failures, rate, next_at, trusted_until from throttles where site_id = 0;
 
 -- name: held_sites
-select site_id, provider, not_before, reason, since, failures, rate, next_at from throttles
+select site_id, provider, not_before, reason, since, failures, rate, next_at, trusted_until from throttles
 where not_before > $1 and site_id > 0 order by not_before desc limit $2;
 
 -- name: forget
 delete from throttles
 where (site_id, provider) in (
-    select site_id, provider from throttles where not_before < $1 and rate is null limit $2);
+    select site_id, provider from throttles
+    where not_before < $1 and trusted_until < $1 and rate is null limit $2);
 
 -- name: rates
 -- Locked until the transaction ends: two claims must not grant the same time.

@@ -7,7 +7,7 @@ from storage import subscriptions, throttles
 from storage.database import Transaction
 from storage.ids import Kind, decode_id
 from storage.subscriptions import NewSubscription, SubscriptionState
-from storage.throttles import CONFIRMED, EVERY_PROVIDER, EVERY_SITE, FOR_GOOD, MASS_GONE
+from storage.throttles import EVERY_PROVIDER, EVERY_SITE, FOR_GOOD, MASS_GONE, TRUSTED
 from tests.api.conftest import Api
 from tests.fakes.clock import FakeClock
 
@@ -120,7 +120,7 @@ async def test_a_provider_is_resumed_and_who_was_gone_stays_so(api: Api, site: s
     assert (latest["action"], latest["target"], latest["site"]) == ("provider.resumed", "fcm", None)
     assert latest["detail"] == {"reason": "mass_gone", "gone": "keep", "reverted": 0}
     (row,) = await context.database.read(throttles.all)
-    assert row.reason == CONFIRMED  # the guard leaves it alone for a day
+    assert row.trusted_until == context.clock.now() + TRUSTED  # the guard leaves it alone for a day
 
 
 async def test_who_was_wrongly_called_gone_is_active_again(

@@ -2,7 +2,7 @@ import pytest
 
 from storage import throttles
 from storage.database import Database, Transaction
-from storage.throttles import EVERY_PROVIDER, EVERY_SITE, FOR_GOOD, MOST_FAILURES, Throttle
+from storage.throttles import EVERY_PROVIDER, EVERY_SITE, FOR_GOOD, MOST_FAILURES, TRUSTED, Throttle
 from tests.contract.rows import NOW, SITE
 
 
@@ -73,13 +73,20 @@ async def test_an_outage_that_two_senders_see_counts_once(database: Database) ->
     assert (await only(database)).failures == 0
 
 
-async def test_a_confirmed_provider_is_not_held_and_says_since_when(database: Database) -> None:
+async def test_a_confirmed_provider_is_not_held_and_trusted_for_a_day_whatever_holds_follow(
+    database: Database,
+) -> None:
     await database.write(lambda tx: throttles.hold(tx, EVERY_SITE, "fcm", FOR_GOOD, "mass_gone", NOW))
     await database.write(lambda tx: throttles.hold(tx, EVERY_SITE, "fcm", NOW + 5, "breaker", NOW, 1))
     assert (await only(database)).reason == "mass_gone"
     await database.write(lambda tx: throttles.confirm(tx, "fcm", NOW + 9))
     found = await only(database)
-    assert (found.not_before, found.reason, found.since) == (0, "mass_gone_confirmed", NOW + 9)
+    assert found == Throttle(EVERY_SITE, "fcm", 0, None, None, 0, None, 0, NOW + 9 + TRUSTED)
+    await database.write(lambda tx: throttles.hold(tx, EVERY_SITE, "fcm", NOW + 20, "breaker", NOW + 10, 1))
+    await database.write(lambda tx: throttles.release(tx, EVERY_SITE, "fcm"))
+    assert (await only(database)).trusted_until == NOW + 9 + TRUSTED
+    assert await database.write(lambda tx: throttles.forget(tx, NOW + 9 + TRUSTED)) == 0
+    assert await database.write(lambda tx: throttles.forget(tx, NOW + 10 + TRUSTED)) == 1
 
 
 async def test_senders_hear_of_providers_and_of_sites_that_are_held(database: Database) -> None:
