@@ -110,6 +110,12 @@ async def at_attempt(
     return {row[0] for row in rows} if len(rows) < len(ids) else None
 
 
+async def called_gone(tx: Transaction, site_id: int, message_id: int, ids: Sequence[int]) -> set[int]:
+    """Those of `ids` that wait for another attempt because the last one was answered 404 or 410."""
+    rows = await tx.fetch(_SQL["called_gone"], site_id, message_id, list(ids))
+    return {row[0] for row in rows}
+
+
 async def page(
     tx: Transaction,
     site_id: int,

@@ -1,6 +1,6 @@
 """One claimed batch on its way: whom it still has to be sent to, and how many answers are awaited."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
@@ -37,6 +37,7 @@ class Flight:
     queued: bool = False
     in_flight: int = 0
     left: list[tuple[int, list[int]]] = field(default_factory=list)  # due_at, members: another batch's now
+    called_gone: Collection[int] = ()  # members whose last attempt was answered 404 or 410
     lost: bool = False  # somebody else may have the lease: record what comes, finish nothing
     ended: bool = False  # the last outcome is known
     leased_until: float = inf  # monotonic seconds

@@ -1,6 +1,6 @@
 """From claimed batches to flights: reads their members and decides who of them is still to be sent to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -8,6 +8,7 @@ from gateway.context import Context
 from gateway.delivery.flight import KEY_IS_PAUSED, Flight, Member
 from gateway.delivery.outgoing import Outgoing, OutgoingCache
 from gateway.delivery.recorder import Recorder
+from gateway.delivery.unrecorded import YOUNG
 from gateway.tokens import EVENT_TOKENS
 from storage import deliveries, keys, messages, sites, subscriptions
 from storage.batches import MAX_MEMBERS, Batch, unpack
@@ -28,6 +29,7 @@ class Page:
     keys: Mapping[int, ApplicationServerKey]
     due: Mapping[int, Sequence[int]]  # by batch: the members still to be sent at its attempt
     members: Mapping[int, Sequence[Member]]  # by batch
+    called_gone: Mapping[int, Collection[int]]  # by batch: who was called gone already, and too young for it
 
 
 class Reader:
@@ -79,6 +81,7 @@ class Reader:
             keys=usable,
             waiting=[member for member in sendable if member[5] not in paused] if waiting else sendable,
             started_at=now,
+            called_gone=page.called_gone.get(batch.id, ()),
         )
         self._wait_for_key(flight, waiting, now)
         for subscription_id, reason in unsendable:
@@ -130,6 +133,7 @@ def _pages(claimed: Sequence[Batch]) -> Iterator[list[Batch]]:
 async def _read(tx: Transaction, batches: Sequence[Batch], unknown_messages: Sequence[int]) -> Page:
     due: dict[int, Sequence[int]] = {}
     members: dict[int, Sequence[Member]] = {}
+    called_gone: dict[int, Collection[int]] = {}
     for batch in batches:
         ids = unpack(batch.members)
         if batch.attempt > 1 or batch.leases > 1:  # otherwise nobody can have sent any of it
@@ -138,6 +142,12 @@ async def _read(tx: Transaction, batches: Sequence[Batch], unknown_messages: Seq
         due[batch.id] = ids
         rows = await subscriptions.members(tx, batch.site_id, ids)
         members[batch.id] = cast(Sequence[Member], rows)
+        if batch.attempt > 1:
+            young = [member[0] for member in members[batch.id] if member[9] > batch.created_at - YOUNG]
+            if young:
+                called_gone[batch.id] = await deliveries.called_gone(
+                    tx, batch.site_id, batch.message_id, young
+                )
     key_ids = {member[5] for rows in members.values() for member in rows}
     site_ids = {batch.site_id for batch in batches}
     return Page(
@@ -146,4 +156,5 @@ async def _read(tx: Transaction, batches: Sequence[Batch], unknown_messages: Seq
         keys={key.id: key for key in await keys.by_ids(tx, list(key_ids))},
         due=due,
         members=members,
+        called_gone=called_gone,
     )

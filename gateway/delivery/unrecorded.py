@@ -33,8 +33,8 @@ OUTCOMES = {
 
 
 def is_second_look(flight: Flight, member: Member) -> bool:
-    """Whether a 404 or 410 is the second one, because at the first attempt the member was too young."""
-    return flight.batch.attempt > 1 and member[9] > flight.first_attempt_at - YOUNG
+    """Whether a 404 or 410 is the second one, because at the first one the member was too young."""
+    return member[0] in flight.called_gone
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class Unrecorded:
             self._add(batch, subscription_id, outcome, None, status, at)
             return
         if outcome is Outcome.GONE:
-            young = batch.attempt == 1 and seen_at > at - YOUNG
+            young = seen_at > at - YOUNG and not is_second_look(flight, member)
             if young and self._again(flight, subscription_id, LOOK_AGAIN_AFTER, at):
                 outcome = None
             elif believed and not young:

@@ -65,6 +65,18 @@ from unnest($3::bigint[]) as ids(id) cross join lateral (
     where site_id = $1 and message_id = $2 and subscription_id = ids.id and attempt = $4 and outcome is null
     offset 0) d;
 
+-- name: called_gone (sqlite)
+select subscription_id from deliveries
+where site_id = $1 and message_id = $2 and subscription_id in ids($3) and outcome is null and code in (404, 410);
+
+-- name: called_gone (postgres)
+-- As in recorded.
+select d.subscription_id
+from unnest($3::bigint[]) as ids(id) cross join lateral (
+    select subscription_id from deliveries
+    where site_id = $1 and message_id = $2 and subscription_id = ids.id and outcome is null and code in (404, 410)
+    offset 0) d;
+
 -- name: page
 select subscription_id, attempt, variant, outcome, reason, code, at from deliveries
 where site_id = $1 and message_id = $2 and subscription_id > $3

@@ -117,6 +117,20 @@ async def test_what_is_left_of_a_reclaimed_batch_is_known(database: Database) ->
     assert await database.read(lambda tx: deliveries.at_attempt(tx, SITE, MESSAGE + 1, ids, 2)) is None
 
 
+async def test_who_was_called_gone_and_is_asked_again_is_known(database: Database) -> None:
+    await record(
+        database,
+        result(1, outcome=None, code=410),
+        result(2, outcome=None, code=503),
+        result(3, outcome=Outcome.GONE, code=410),
+        result(4, outcome=None, code=404),
+    )
+    ids = [1, 2, 3, 4, 5]
+    assert await database.read(lambda tx: deliveries.called_gone(tx, SITE, MESSAGE, ids)) == {1, 4}
+    await record(database, result(4, attempt=2, outcome=None, code=503))
+    assert await database.read(lambda tx: deliveries.called_gone(tx, SITE, MESSAGE, ids)) == {1}
+
+
 async def test_deliveries_are_listed_by_outcome(database: Database) -> None:
     skip = result(3, outcome=Outcome.SKIPPED, reason=SkipReason.UNSUBSCRIBED, code=None)
     await record(database, result(1), result(2, outcome=Outcome.REJECTED, code=400, reason="bad"), skip)

@@ -118,6 +118,12 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         (1, 2, [3], 1),
         ["deliveries USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)"],
     ),
+    (
+        "deliveries",
+        "called_gone",
+        (1, 2, [3]),
+        ["deliveries USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)"],
+    ),
     ("deliveries", "record_first", _ROWS, []),
     (
         "deliveries",
@@ -252,6 +258,7 @@ POSTGRES: Sequence[tuple[str, str, Sequence[Any], str]] = [
     ("batches", "claim", ("me", NOW, 1_000, 1, 0, 1, ["fcm", "wns"], 1, 9), "batches_by_provider"),
     ("deliveries", "recorded", (SITE, MESSAGE, [1, 2, 3]), "deliveries_pkey"),
     ("deliveries", "open_at", (SITE, MESSAGE, [1, 2, 3], 1), "deliveries_pkey"),
+    ("deliveries", "called_gone", (SITE, MESSAGE, [1, 2, 3]), "deliveries_pkey"),
     ("deliveries", "failed_page", (SITE, MESSAGE, 2, 100, None), "deliveries_failed"),
 ]
 

@@ -125,6 +125,31 @@ async def test_a_410_right_after_subscribing_is_asked_about_once_more(installati
     assert (progress.accepted, progress.gone, len(transport.posted)) == (1, 1, 4)
 
 
+async def test_the_first_410_of_the_young_is_asked_about_once_more_also_after_a_503(
+    installation: Installation,
+) -> None:
+    [id] = await installation.subscribe(1)
+    message = await installation.add_message(ttl=600)
+    await start_due(installation)
+    replies = iter([Reply(503), GONE, GONE])
+    transport = FakeTransport(lambda _: next(replies))
+
+    async with sender(installation, transport):
+        await eventually(lambda: retrying(installation, message.id, 1))
+        installation.clock.advance(5)
+        await eventually(lambda: attempt_is(installation, message.id, id, 2))
+        assert await state_of(installation, id) is SubscriptionState.ACTIVE
+        installation.clock.advance(61)
+        await eventually(lambda: nothing_left(installation, message.id))
+
+    assert len(transport.posted) == 3
+    assert await state_of(installation, id) is SubscriptionState.GONE
+
+
+async def attempt_is(installation: Installation, message_id: int, id: int, attempt: int) -> bool:
+    return (await installation.deliveries(message_id))[id].attempt == attempt
+
+
 async def test_without_time_to_ask_again_a_410_right_after_subscribing_ends_no_subscription(
     installation: Installation,
 ) -> None:

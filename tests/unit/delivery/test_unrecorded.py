@@ -26,10 +26,10 @@ MESSAGE = Message(
 BATCH = Batch(1, 1, 1, "fcm", pack([1]), 1, START, 1, 0, 0, 1, START, leases=1)
 
 
-def flight(started_at: int) -> Flight:
+def flight(started_at: int, ttl: int = 61) -> Flight:
     return Flight(
         batch=BATCH,
-        outgoing=Outgoing(MESSAGE, "https://push.example"),
+        outgoing=Outgoing(replace(MESSAGE, ttl=ttl), "https://push.example"),
         contact="mailto:ops@shop.example",
         event_key=b"",
         keys={},
@@ -56,6 +56,17 @@ def test_nobody_waits_for_another_attempt_that_never_comes() -> None:
     assert waiting == promised
     assert [each.outcome for each in gathered.results] == [Outcome.EXPIRED, Outcome.GONE]
     assert gathered.gone == []  # so young a subscription is not believed to be gone at once
+
+
+def test_a_410_ends_the_young_only_when_the_attempt_before_was_one_too() -> None:
+    gathered = Unrecorded(RetryPolicy(first=SECOND, longest=SECOND), lambda: 0.5)
+    second = flight(START, ttl=600)
+    second.batch = replace(BATCH, attempt=2)
+    second.called_gone = {2}  # of member 1 it was a 503
+    for id in (1, 2):
+        gathered.answered(second, member(id), Verdict(Answer.GONE, 410), START + SECOND, believed=True)
+    assert [each.id for each in gathered.gone] == [2]
+    assert [each.outcome for each in gathered.results] == [None, Outcome.GONE]
 
 
 def test_members_of_another_variant_are_tried_again_in_a_batch_of_their_own() -> None:
