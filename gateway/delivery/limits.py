@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class SenderLimits:
     """All counts are messages to one subscription, all lengths of time seconds."""
 
-    in_flight: int = 1_280  # POSTed, not answered; an 80 ms round trip needs about 600 to keep a core busy
+    in_flight: int = 1_920  # POSTed, not answered; an 80 ms round trip needs about 700 to keep a core busy
     bulk_share: float = (
         0.75  # of `in_flight` and of each window; the rest is for transactional messages alone
     )

@@ -14,8 +14,8 @@ from gateway.webpush.transport import OnReply, Reply
 
 MAX_BODY: Final = 2048  # kept of an answer: push services explain themselves in a line
 MAX_READ: Final = 65_536  # an answer that goes on longer than this is cut off
-AGAIN_EACH: Final = 0.1  # of what a push service answers, so many other requests may be sent to it again
-AGAIN_TOGETHER: Final = 100.0  # and so many at a time: a connection full
+AGAIN_EACH: Final = 0.2  # of what a push service answers, so many other requests may be sent to it again
+AGAIN_TOGETHER: Final = 500.0  # and so many at a time: connections that were opened together end together
 
 
 @dataclass(slots=True)
