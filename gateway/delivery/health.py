@@ -6,7 +6,7 @@ from typing import Protocol
 from gateway.delivery.flight import Flight, Member
 from gateway.delivery.gate import Gate, Held
 from gateway.delivery.line import Line
-from gateway.delivery.retry import MINUTE, SECOND, RetryPolicy
+from gateway.delivery.retry import HOUR, MINUTE, SECOND, RetryPolicy
 from gateway.delivery.tally import Mark, Tally
 from gateway.delivery.unrecorded import Hold, is_second_look
 from gateway.logs import Log
@@ -23,8 +23,10 @@ BROKEN_FOR = RetryPolicy(first=10 * SECOND, longest=2 * MINUTE)  # half of it is
 BREAKER_ANSWERS, BREAKER_SECONDS = 20, 10
 GONE_ANSWERS, GONE_SECONDS = 200, 60
 KEY_ANSWERS, KEY_SECONDS = 20, 60
-MANY_SITES, MANY_SITES_SECONDS = 3, 10  # so many throttled on one provider: it is the provider
-MOST_KEYS = 4_096
+THROTTLED_ANSWERS, THROTTLED_SECONDS = 20, 10  # 429s of one site's hold are one of these
+# Retry-After may say a month: who was refused waits for it, the others not without asking now and then.
+LONGEST_HOLD = HOUR
+MOST_KEYS = MOST_FAILING = 4_096
 
 _MARKS = {
     Answer.UNAVAILABLE: Mark.UNAVAILABLE,
@@ -55,7 +57,6 @@ class Health:
         self._random = random
         self._providers: dict[str, Tally] = {}
         self._keys: dict[int, Tally] = {}
-        self._throttled: dict[str, dict[int, float]] = {}  # by provider: sites, and when
         self._failing: dict[Held, float] = {}  # held because it failed, and since when
 
     def answered(
@@ -73,7 +74,7 @@ class Health:
         tally = self._providers.get(line.provider) or self._providers.setdefault(line.provider, Tally())
         # Second looks at the young come together, and nearly all are 410s, which were counted the first time.
         again = answer is Answer.GONE and is_second_look(flight, member)
-        if not again:
+        if not again and answer is not Answer.THROTTLED:
             tally.add(at, mark)
         self._key(member[5]).add(at, mark)
         if not answer.retryable:
@@ -88,11 +89,9 @@ class Health:
             return
         line.window.refused(posted_at, at)
         if answer is Answer.THROTTLED:
-            self._throttle(line, flight.batch.site_id, verdict, posted_at, at, now)
-        elif verdict.retry_after_ms:
-            self._hold(
-                (EVERY_SITE, line.provider), now + verdict.retry_after_ms, RETRY_AFTER, posted_at, at, now
-            )
+            self._throttle(line, flight.batch.site_id, verdict, tally, posted_at, at, now)
+        elif wait := _asked_for(verdict):
+            self._hold((EVERY_SITE, line.provider), now + wait, RETRY_AFTER, posted_at, at, now)
         else:
             self._doubt_provider(line, tally, posted_at, at, now)
 
@@ -102,20 +101,32 @@ class Health:
         self._providers.pop(line.provider, None)
 
     def _throttle(
-        self, line: Line, site_id: int, verdict: Verdict, posted_at: float, at: float, now: int
+        self,
+        line: Line,
+        site_id: int,
+        verdict: Verdict,
+        tally: Tally,
+        posted_at: float,
+        at: float,
+        now: int,
     ) -> None:
+        """The site is held; the provider only when most of what it answers is that another site is throttled.
+
+        Chrome caps single sites: however many sites have reached their cap, others may go on.
+        """
         line.throttle(site_id, at)
-        held = (site_id, line.provider)
-        wait = THROTTLED_FOR.back_off(self._gate.failures(held) + 1, self._random)
-        until = now + max(wait, verdict.retry_after_ms or 0)
-        self._hold(held, until, RETRY_AFTER, posted_at, at, now)
-        sites = self._throttled.setdefault(line.provider, {})
-        sites[site_id] = at
-        if len(sites) >= MANY_SITES:
-            for other in [site for site, when in sites.items() if when <= at - MANY_SITES_SECONDS]:
-                del sites[other]
-            if len(sites) >= MANY_SITES:
-                self._hold((EVERY_SITE, line.provider), until, RETRY_AFTER, posted_at, at, now)
+        site, provider = (site_id, line.provider), (EVERY_SITE, line.provider)
+        wait = max(self._throttled_for(site), _asked_for(verdict))
+        if not self._hold(site, now + wait, RETRY_AFTER, posted_at, at, now):
+            return  # one of many that were in flight when the site was refused
+        tally.add(at, Mark.THROTTLED)
+        if tally.mostly(Mark.THROTTLED, at, THROTTLED_SECONDS, THROTTLED_ANSWERS):
+            # Not for what the one site was asked to wait.
+            self._hold(provider, now + self._throttled_for(provider), RETRY_AFTER, posted_at, at, now)
+            tally.clear()
+
+    def _throttled_for(self, held: Held) -> int:
+        return THROTTLED_FOR.back_off(self._gate.failures(held) + 1, self._random)
 
     def _doubt_provider(self, line: Line, tally: Tally, posted_at: float, at: float, now: int) -> None:
         """The breaker. After a hold one failed probe is enough to open it again, for longer."""
@@ -130,19 +141,25 @@ class Health:
         self._hold(held, now + wait, BREAKER, posted_at, at, now)
         tally.clear()
 
-    def _hold(self, held: Held, until: int, reason: str, posted_at: float, at: float, now: int) -> None:
-        """What was posted before the hold began only says the same again: it may prolong, not escalate."""
+    def _hold(self, held: Held, until: int, reason: str, posted_at: float, at: float, now: int) -> bool:
+        """What was posted before the hold began only says the same again: it may prolong, not escalate.
+
+        Whether this is another one.
+        """
         # To the second: hundreds in flight say the same a millisecond later, and each would be written.
         until = -(-until // SECOND) * SECOND
         began = self._failing.get(held)
         again = began is not None and posted_at <= began
         if again and self._gate.until(held) >= until:
-            return
+            return False
         if not again:
+            while len(self._failing) >= MOST_FAILING:  # sites that have not sent since
+                del self._failing[next(iter(self._failing))]
             self._failing[held] = at
         failures = self._gate.failures(held) + (not again)
         self._gate.hold(held, until, now, failures)
         self._consequences.hold(Hold(*held, until, reason, now, failures))
+        return not again
 
     def _recover(self, held: Held, posted_at: float, now: int) -> None:
         began = self._failing.get(held)
@@ -185,3 +202,8 @@ class Health:
                 del self._keys[next(iter(self._keys))]
             tally = self._keys[key_id] = Tally()
         return tally
+
+
+def _asked_for(verdict: Verdict) -> int:
+    """Milliseconds that others have to wait because one was asked to."""
+    return min(verdict.retry_after_ms or 0, LONGEST_HOLD)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
 
 # Beyond this the exponent no longer matters: `longest` has been reached, and the numbers would only grow.
 _MOST_DOUBLINGS = 20

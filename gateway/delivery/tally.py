@@ -11,6 +11,7 @@ class Mark(IntEnum):
     UNAVAILABLE = 2
     GONE = 3
     UNAUTHORIZED = 4
+    THROTTLED = 5
 
 
 class Tally:
@@ -28,7 +29,7 @@ class Tally:
     def add(self, now: float, mark: Mark) -> None:
         second = int(now)
         if not self._buckets or self._buckets[-1][0] != second:
-            self._buckets.append([second, 0, 0, 0, 0])
+            self._buckets.append([second, 0, 0, 0, 0, 0])
         self._buckets[-1][mark] += 1
 
     def mostly(self, mark: Mark, now: float, seconds: int, least: int) -> bool:

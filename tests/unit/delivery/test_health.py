@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from gateway.delivery.flight import Flight
 from gateway.delivery.gate import Gate
-from gateway.delivery.health import Health
+from gateway.delivery.health import LONGEST_HOLD, Health
 from gateway.delivery.limits import SenderLimits
 from gateway.delivery.line import Line
 from gateway.delivery.outgoing import Outgoing
@@ -64,9 +66,15 @@ class Judge:
         self.line = Line("fcm", SenderLimits())
         self.health = Health(self.gate, self.written, lambda: 0.5)
 
-    def answered(self, verdict: Verdict, posted_at: float, at: float) -> None:
+    def answered(self, verdict: Verdict, posted_at: float, at: float, site_id: int = SITE) -> None:
         now = NOW + round(at * 1_000)
-        self.health.answered(self.line, FLIGHT, MEMBER, verdict, posted_at, at, now)
+        flight = replace(FLIGHT, batch=replace(FLIGHT.batch, site_id=site_id))
+        self.health.answered(self.line, flight, MEMBER, verdict, posted_at, at, now)
+
+    @property
+    def held(self) -> set[int]:
+        """Sites, or EVERY_SITE."""
+        return {hold.site_id for hold in self.written.holds}
 
     def know(self, not_before: int, failures: int, now: int) -> None:
         self.gate.know([Throttle(EVERY_SITE, "fcm", not_before, "breaker", NOW, failures, None, 0)], now)
@@ -79,6 +87,34 @@ def test_hundreds_that_were_in_flight_together_make_one_hold_or_two() -> None:
         judge.answered(busy, posted_at=0.0, at=0.1 + number / 1_000)
     assert 1 <= len(judge.written.holds) <= 2
     assert judge.written.holds[-1].until >= NOW + 120_000
+
+
+def test_three_sites_with_their_cap_reached_hold_nobody_else_though_hundreds_were_in_flight() -> None:
+    judge = Judge()
+    capped = Verdict(Answer.THROTTLED, 429, 3_600_000)
+    for number in range(300):
+        judge.answered(capped, posted_at=0.0, at=0.1, site_id=SITE + number % 3)
+    assert judge.held == {SITE, SITE + 1, SITE + 2}
+
+
+@pytest.mark.parametrize(("answered", "held"), [(0, True), (19, True), (20, False)])
+def test_one_throttled_site_after_the_other_holds_the_provider_when_few_others_are_answered(
+    answered: int, held: bool
+) -> None:
+    judge = Judge()
+    for _ in range(answered):
+        judge.answered(ACCEPTED, posted_at=0.0, at=0.1)
+    for number in range(20):
+        judge.answered(Verdict(Answer.THROTTLED, 429, 3_600_000), 0.0, 0.2, site_id=100 + number)
+    assert (EVERY_SITE in judge.held) is held
+    assert all(hold.until < NOW + 5_000 for hold in judge.written.holds if hold.site_id == EVERY_SITE)
+
+
+@pytest.mark.parametrize(("answer", "status"), [(Answer.THROTTLED, 429), (Answer.UNAVAILABLE, 503)])
+def test_a_retry_after_of_a_month_holds_others_for_an_hour(answer: Answer, status: int) -> None:
+    judge = Judge()
+    judge.answered(Verdict(answer, status, 30 * 86_400_000), posted_at=0.0, at=0.0)
+    assert [hold.until for hold in judge.written.holds] == [NOW + LONGEST_HOLD]
 
 
 def test_a_failure_that_another_sender_saw_ends_with_the_first_answer_after_the_hold() -> None:
