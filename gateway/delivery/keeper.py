@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gateway.clock import Clock
 from gateway.delivery.flight import Flight
+from gateway.delivery.gate import Held
 from gateway.delivery.limits import SenderLimits
 from gateway.delivery.pump import Pump
 from gateway.logs import Log
@@ -116,3 +117,13 @@ class Keeper:
         if paused:
             self._pump.give_back_keys(paused)
         self._metrics.watch_lines(self._pump.lines.values())
+        crowded = self._pump.crowded
+        if crowded:
+            # The claim passes over them for a while, so that those who are set aside remain few.
+            until = now + round(2_000 * self._limits.look_every)
+            await self._database.write(lambda tx: _pass_over(tx, crowded, until))
+
+
+async def _pass_over(tx: Transaction, crowded: Sequence[Held], until: int) -> None:
+    for site_id, provider in sorted(crowded):
+        await throttles.pace(tx, site_id, provider, until)

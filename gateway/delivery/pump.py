@@ -17,7 +17,7 @@ from gateway.delivery.recorder import Recorder
 from gateway.delivery.request import Posted, RequestMaker
 from gateway.delivery.unrecorded import Hold
 from gateway.webpush import PushRequest, Reply, Transport, Verdict, classify
-from storage.batches import PROVIDERS, TRANSACTIONAL
+from storage.batches import MAX_MEMBERS, PROVIDERS, TRANSACTIONAL, Batch
 from storage.deliveries import Outcome, SkipReason
 
 # Pushes per turn of the event loop: 16 are about two milliseconds, then sockets and timers have their turn.
@@ -71,6 +71,24 @@ class Pump:
         """How many more messages of a lane may be claimed, for the provider that has most room."""
         return max(line.room(lane) for line in self.lines.values())
 
+    def taken_on(self, claimed: Sequence[Batch]) -> list[Batch]:
+        """Those of claimed batches for which there is room, at least one of each provider: a claim cannot
+        know how large they are. What has a rate was granted its time."""
+        rooms: dict[str, int] = {}
+        taken = []
+        for batch in claimed:
+            line = self.lines.get(batch.provider)
+            room = rooms.get(batch.provider, line.room(batch.lane) if line is not None else MAX_MEMBERS)
+            if batch.paced_for or room > 0 or batch.provider not in rooms:
+                taken.append(batch)
+                rooms[batch.provider] = room - (0 if batch.paced_for else batch.size)
+        return taken
+
+    @property
+    def crowded(self) -> list[Held]:
+        """The sites, each with its provider, of which more waits here than the provider takes of them."""
+        return [(site_id, line.provider) for line in self.lines.values() for site_id in line.crowded]
+
     @property
     def paced_room(self) -> bool:
         """Whether more of what has a rate may be claimed."""
@@ -92,7 +110,8 @@ class Pump:
     def _line_up(self, flight: Flight) -> None:
         now = self._clock.now()
         if flight.waiting and self.gate.is_held(flight.batch.site_id, flight.batch.provider, now):
-            self._leave(flight, flight.batch.due_at or now)
+            flight.leave(flight.waiting, flight.batch.due_at or now)  # nobody has counted them yet
+            flight.waiting = []
         elif flight.waiting and flight.batch.paced_for:
             self._pacer.add(flight)
         elif flight.waiting:
@@ -245,7 +264,8 @@ class Pump:
             return
         site = line.sites.get(flight.batch.site_id) if line.sites else None
         if site is not None and site.full:
-            site.parked.append(line.queues[lane].popleft())
+            if line.park(line.queues[lane].popleft(), site):
+                self.wake[lane].set()
             return
         member = flight.waiting.pop()
         flight.ready -= 1
@@ -294,12 +314,13 @@ class Pump:
     ) -> None:
         if not verdict.answer.retryable:
             site.window.answered(posted_at, at)
-        if site.window.size >= line.window.size:
-            line.sites.pop(site_id, None)
-        if not site.full or site_id not in line.sites:
-            parked, site.parked = site.parked, []
-            for flight in parked:
-                line.queues[flight.batch.lane].append(flight)
+        if line.sites.get(site_id) is not site:
+            return  # it was throttled again since this was posted: another window decides
+        wide = site.window.size >= line.window.size
+        if wide:
+            del line.sites[site_id]
+        if wide or not site.full:
+            line.unpark(site)
 
     def _give_up(self, flight: Flight, outcome: Outcome, reason: SkipReason | None) -> None:
         for member in self._take_waiting(flight):

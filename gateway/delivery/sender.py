@@ -95,7 +95,7 @@ class Sender:
             random,
         )
         self._reader = Reader(context, self.recorder)
-        self._unread: set[int] = set()  # batches that were claimed and could not be read
+        self._unread: set[int] = set()  # batches that were claimed and could not be read, or were too many
         self._keeper = Keeper(context.database, context.clock, owner, self.pump, limits, metrics)
         metrics.in_flight.set_function(lambda: self.pump.in_flight)
         metrics.unrecorded.set_function(lambda: self.recorder.unrecorded)
@@ -167,13 +167,15 @@ class Sender:
         return claimed
 
     async def _open(self, claimed: Sequence[Batch], leased_until: float) -> None:
-        fresh = [batch for batch in claimed if batch.id not in self.pump.flights]
+        fresh = self.pump.taken_on([batch for batch in claimed if batch.id not in self.pump.flights])
         for batch in claimed:
             if (flight := self.pump.flights.get(batch.id)) is not None:
                 # After a long pause of this process its leases have run out, and it may be the first to claim
                 # again: then the flight goes on. But whoever gets those whom it leaves has to ask whether
                 # somebody else has sent to them meanwhile.
                 flight.batch = replace(flight.batch, leases=batch.leases)
+        taken = {batch.id for batch in fresh}.union(self.pump.flights)
+        self._unread.update(batch.id for batch in claimed if batch.id not in taken)
         try:
             flights = await self._reader.open(fresh)
         except StorageUnavailable:  # it went away since the claim: the next claim gives them back first

@@ -40,6 +40,10 @@ class FakeTransport:
         for number, (request, _) in list(self._pending.items()):
             self._reply(number, rule(request))
 
+    def answer_first(self, reply: Reply = CREATED) -> None:
+        """Reply to what has been in flight for the longest time."""
+        self._reply(min(self._pending), reply)
+
     async def drain(self, timeout: float) -> bool:
         try:
             await asyncio.wait_for(self._idle.wait(), timeout)
