@@ -11,7 +11,7 @@ from storage import audit as stored_audit
 from storage import sites, subscriptions, throttles
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
-from storage.throttles import EVERY_PROVIDER, EVERY_SITE, MASS_GONE, Throttle
+from storage.throttles import EVERY_PROVIDER, EVERY_SITE, MASS_GONE, MASS_GONE_WITHIN, Throttle
 
 _STEP = 5_000  # subscriptions that come back in one transaction
 _NO_PROVIDER = "There is no provider of this name."
@@ -42,9 +42,9 @@ async def list_of_site(context: Context, site_id: int) -> Sequence[Throttle]:
 async def resume_provider(context: Context, actor: str, name: str, gone: Gone) -> int:
     """Send to a provider that is held again, at once; how many subscriptions are active again.
 
-    REVERT brings back who was called gone since the hold's `since`, which of the guard's is when it began to
-    count. WrongState when it is not held, and for REVERT when not because so many were gone; NotFound.
-    A million come back in steps, the provider is released after the last: if it fails, repeat it.
+    REVERT brings back who was called gone since the hold began, and by the answers that led to it.
+    WrongState when it is not held, and for REVERT when not because so many were gone; NotFound. A million
+    come back in steps, the provider is released after the last: if it fails, repeat it.
     """
     provider, now = _provider(name), context.clock.now()
     held = await _held(context, provider, now)
@@ -52,7 +52,7 @@ async def resume_provider(context: Context, actor: str, name: str, gone: Gone) -
         raise WrongState(
             f"The provider is held for another reason, {held.reason}: nothing is to be reverted."
         )
-    since = now if held.since is None else held.since
+    since = (now if held.since is None else held.since) - MASS_GONE_WITHIN
     reverted = 0
 
     async def revert(tx: Transaction) -> int:

@@ -16,6 +16,7 @@ _SQL = load("throttles")
 EVERY_SITE = 0
 EVERY_PROVIDER = ""
 MASS_GONE = "mass_gone"  # a reason that senders act upon
+MASS_GONE_WITHIN = 60_000  # milliseconds before such a hold in which the answers came that led to it
 TRUSTED = 86_400_000  # milliseconds that nobody doubts a provider whose mass of 404s an admin has confirmed
 MOST_FAILURES = 10_000  # a push service may be dead for weeks, and the column holds 16 bits
 FOR_GOOD = 2**53  # until somebody releases it; every JSON reader can hold it

@@ -11,7 +11,7 @@ from gateway.delivery.tally import Mark, Tally
 from gateway.delivery.unrecorded import Hold, is_second_look
 from gateway.logs import Log
 from gateway.webpush import Answer, Verdict
-from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE
+from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE, MASS_GONE_WITHIN
 
 log = Log(__name__)
 
@@ -21,7 +21,7 @@ KEY_REFUSED = "push_services_refuse_the_key"
 THROTTLED_FOR = RetryPolicy(first=4 * SECOND, longest=MINUTE)  # without Retry-After
 BROKEN_FOR = RetryPolicy(first=10 * SECOND, longest=2 * MINUTE)  # half of it is chance: 5 s to 60 s at least
 BREAKER_ANSWERS, BREAKER_SECONDS = 20, 10
-GONE_ANSWERS, GONE_SECONDS = 200, 60
+GONE_ANSWERS, GONE_SECONDS = 200, MASS_GONE_WITHIN // SECOND
 KEY_ANSWERS, KEY_SECONDS = 20, 60
 THROTTLED_ANSWERS, THROTTLED_SECONDS = 20, 10  # 429s of one site's hold are one of these
 # Retry-After may say a month: who was refused waits for it, the others not without asking now and then.
@@ -182,8 +182,7 @@ class Health:
         log.error("provider.mass_gone", provider=provider, answers=GONE_ANSWERS, within_seconds=GONE_SECONDS)
         self._gate.suspect(provider, now)
         self._gate.hold((EVERY_SITE, provider), FOR_GOOD, now, 0)
-        since = now - GONE_SECONDS * SECOND
-        self._consequences.hold(Hold(EVERY_SITE, provider, FOR_GOOD, MASS_GONE, since, 0))
+        self._consequences.hold(Hold(EVERY_SITE, provider, FOR_GOOD, MASS_GONE, now, 0))
         tally.clear()
 
     def _doubt_key(self, key_id: int, site_id: int, verdict: Verdict, at: float) -> None:

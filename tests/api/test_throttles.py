@@ -18,8 +18,7 @@ async def hold(
     now = context.clock.now()
     site_id = EVERY_SITE if site is None else decode_id(Kind.SITE, site)
     until = FOR_GOOD if seconds is None else now + round(seconds * 1_000)
-    since = now - 60_000 if reason == MASS_GONE else now  # what the guard counted belongs to it
-    await context.database.write(lambda tx: throttles.hold(tx, site_id, provider, until, reason, since, 2))
+    await context.database.write(lambda tx: throttles.hold(tx, site_id, provider, until, reason, now, 2))
 
 
 async def gone_subscription(api: Api, context: Context, site: str, provider: str = "fcm") -> str:
@@ -68,7 +67,7 @@ async def test_what_is_held_is_shown_with_its_reason_and_until_when(
             "held": True,
             "until": None,
             "reason": "mass_gone",
-            "since": "2025-12-31T23:59:00Z",
+            "since": "2026-01-01T00:00:00Z",
             "failures": 2,
             "rate": None,
         },

@@ -28,7 +28,7 @@ class Throttle(Struct, frozen=True):
     until: Annotated[Moment | None, Meta(description="null while held: until an admin resumes it.")]
     reason: Annotated[str | None, Meta(description="Why it is held: `mass_gone`, `retry_after`, …")]
     since: Annotated[
-        Moment | None, Meta(description="With `mass_gone` when the answers came that led to it: revertible.")
+        Moment | None, Meta(description="When the hold began, or the first of several in a row.")
     ]
     failures: Annotated[int, Meta(description="How often in a row it was held because it failed.")]
     rate: Annotated[int | None, Meta(description="At most so many messages a second; null: no limit.")]
@@ -38,8 +38,8 @@ class Resume(Struct, frozen=True, forbid_unknown_fields=True):
     gone: Annotated[
         Gone,
         Meta(
-            description="What was called gone since the hold's `since`: `keep` it so, or `revert`: "
-            "those subscriptions are active again."
+            description="What was called gone from a minute before the hold's `since` on: `keep` it so, or "
+            "`revert`: those subscriptions are active again."
         ),
     ]
 

@@ -14,7 +14,7 @@ from gateway.delivery.unrecorded import Hold
 from gateway.webpush import Answer, Verdict
 from storage.batches import Batch, pack
 from storage.messages import Message, Priority
-from storage.throttles import EVERY_SITE, Throttle
+from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE, Throttle
 
 NOW = 1_767_225_600_000
 SITE = 7
@@ -115,6 +115,14 @@ def test_a_retry_after_of_a_month_holds_others_for_an_hour(answer: Answer, statu
     judge = Judge()
     judge.answered(Verdict(answer, status, 30 * 86_400_000), posted_at=0.0, at=0.0)
     assert [hold.until for hold in judge.written.holds] == [NOW + LONGEST_HOLD]
+
+
+def test_a_mass_of_404s_is_a_hold_that_begins_when_it_is_noticed() -> None:
+    judge = Judge()
+    for number in range(200):
+        judge.answered(Verdict(Answer.GONE, 404), posted_at=number / 10, at=number / 10)
+    now = NOW + 19_900
+    assert judge.written.holds == [Hold(EVERY_SITE, "fcm", FOR_GOOD, MASS_GONE, now, 0)]
 
 
 def test_a_failure_that_another_sender_saw_ends_with_the_first_answer_after_the_hold() -> None:

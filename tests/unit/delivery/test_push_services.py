@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gateway.delivery.limits import SenderLimits
 from gateway.keys import end_wait
+from gateway.throttles import Gone, resume_provider
 from gateway.webpush import PushRequest, Reply
 from storage import keys, messages, sites, subscriptions, throttles
 from storage.database import Transaction
@@ -294,12 +295,7 @@ async def test_a_mass_of_404s_stops_the_provider_and_can_be_reverted(installatio
         assert asked <= 300
         marked = (await states_of(installation, ids))[SubscriptionState.GONE]
         assert marked <= 200
-        since, until = held.since or 0, installation.clock.now()
-        back = await installation.database.write(
-            lambda tx: subscriptions.revert_gone(tx, "fcm", since, until)
-        )
-        assert back == marked
-        await installation.database.write(lambda tx: throttles.release(tx, EVERY_SITE, "fcm"))
+        assert await resume_provider(installation.context, "admin", "fcm", Gone.REVERT) == marked
         transport.rule = lambda _: CREATED
         await pass_time(installation, 2)
         await eventually(lambda: nothing_left(installation, message.id))

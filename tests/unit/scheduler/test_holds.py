@@ -6,6 +6,7 @@ from gateway.throttles import Gone, resume_provider
 from storage import throttles
 from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE
 from tests.unit.installation import Installation
+from tests.unit.sending import start_due
 
 
 async def hold(
@@ -15,6 +16,12 @@ async def hold(
     await installation.database.write(
         lambda tx: throttles.hold(tx, site_id, "fcm", until, reason, now, failures)
     )
+
+
+async def expired(installation: Installation, message_id: int) -> int:
+    progress = await installation.progress(message_id)
+    assert progress is not None
+    return progress.expired
 
 
 async def trusted(installation: Installation) -> bool:
@@ -42,3 +49,18 @@ async def test_a_confirmed_mass_of_404s_is_trusted_for_a_day_whatever_happens_me
     assert await trusted(installation)
     installation.clock.advance(1)
     assert not await trusted(installation)
+
+
+async def test_a_mass_of_404s_ends_nobody_before_the_hold_has_lasted_for_the_ttl(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(50)
+    message = await installation.add_message(ttl=60, rate=1)
+    await start_due(installation)
+    installation.clock.advance(90)
+    await hold(installation, FOR_GOOD, MASS_GONE)
+    await Housekeeper(installation.context).step()
+    assert await expired(installation, message.id) == 0
+    installation.clock.advance(60)
+    await Housekeeper(installation.context).step()
+    assert await expired(installation, message.id) == 50
