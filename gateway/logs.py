@@ -31,9 +31,6 @@ class Log:
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
 
-    def debug(self, event: str, /, *, cause: BaseException | None = None, **fields: object) -> None:
-        self._write(logging.DEBUG, event, cause, fields)
-
     def info(self, event: str, /, *, cause: BaseException | None = None, **fields: object) -> None:
         self._write(logging.INFO, event, cause, fields)
 

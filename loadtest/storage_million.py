@@ -207,7 +207,7 @@ async def one_batch(database: Database, owner: str) -> int:
 
     async def flush(tx: Transaction) -> int:
         changed = await deliveries.record(tx, results)
-        await batches.finish(tx, batch.id, owner)
+        await batches.finish_many(tx, [batch.id], owner)
         return len(changed)
 
     return await database.write(flush)

@@ -18,9 +18,9 @@ _SQL = load("batches")
 MAX_MEMBERS = 500
 TRANSACTIONAL = 0  # lanes: the lower is always claimed first
 BULK = 1
-LOOK = 128  # messages that a claim looks at in one go
+LOOK = 128  # messages that a claim looks at
 NAP = 4_000  # milliseconds that it does not look again at one of so many that had nothing to claim
-_MOST_LOOKS = 4  # in one transaction
+NAPS = 32  # so many messages a claim puts to sleep at most: each is a row to write
 PROVIDERS = ("fcm", "mozilla", "apple", "wns", "other")
 
 
@@ -97,20 +97,16 @@ async def claim(
     if not open_providers:
         return []
     first, last = min(lanes), max(lanes)
-    picked: list[Batch] = []
-    for _ in range(_MOST_LOOKS):
-        arguments = (owner, now, lease_ms, limit - len(picked), first, last, open_providers, int(paced), LOOK)
-        picked += [_batch(row) for row in await tx.fetch(_SQL["claim"], *arguments)]
-        if len(picked) >= limit:
-            break
+    arguments = (owner, now, lease_ms, limit, first, last, open_providers, int(paced), LOOK)
+    picked = [_batch(row) for row in await tx.fetch(_SQL["claim"], *arguments)]
+    if len(picked) < limit:
         # Either these were all there are, or so many had nothing that they must not be looked at every time.
         walked = await tx.fetch(_SQL["walked"], now, first, last, int(paced), LOOK)
-        idle = {row[0] for row in walked}.difference(batch.message_id for batch in picked)
-        if len(walked) < LOOK or not idle:
-            break
-        await tx.execute(_SQL["nap"], sorted(idle), now, now + NAP)
-    else:
-        await tx.notify_work()  # there are more to look at
+        claimed_from = {batch.message_id for batch in picked}
+        idle = [row[0] for row in walked if row[0] not in claimed_from]
+        if len(walked) == LOOK and idle:
+            await tx.execute(_SQL["nap"], sorted(idle[:NAPS]), now, now + NAP)
+            await tx.notify_work()  # there are more to look at
     if not picked:
         return []
     claimed = sorted({batch.message_id for batch in picked})
@@ -170,14 +166,9 @@ async def extend(tx: Transaction, ids: Sequence[int], owner: str, lease_ms: int)
     return {row[0] for row in rows}
 
 
-async def finish(tx: Transaction, id: int, owner: str) -> bool:
-    """Deletes it. False when `owner` does not hold it any more: what was sent is recorded all the same,
-    but what is left of it is somebody else's now."""
-    return bool(await tx.execute(_SQL["finish"], id, owner))
-
-
 async def finish_many(tx: Transaction, ids: Sequence[int], owner: str) -> set[int]:
-    """`finish` for the batches of one flush; the ids of those that `owner` held."""
+    """Deletes them; the ids of those that `owner` held. Of the others what was sent is recorded all the same,
+    but what is left of them is somebody else's now."""
     rows = await tx.fetch(_SQL["finish_many"], list(ids), owner)
     return {row[0] for row in rows}
 
@@ -214,12 +205,6 @@ async def count_of_message(tx: Transaction, message_id: int) -> int:
     """How many batches the message has left."""
     row = await tx.fetch_one(_SQL["count_of_message"], message_id)
     return 0 if row is None else int(row[0])
-
-
-async def next_due(tx: Transaction, now: int) -> int | None:
-    """The earliest `due_at` after `now` among the batches of sending messages; None when there is none."""
-    row = await tx.fetch_one(_SQL["next_due"], now)
-    return None if row is None else row[0]
 
 
 def _batch(row: Row) -> Batch:

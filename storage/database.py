@@ -12,7 +12,7 @@ Rules for a body, the same on both databases:
 - it is short: one page of rows, no work that could be done before or after.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from storage.queries import Query
@@ -22,6 +22,7 @@ T = TypeVar("T")
 Scalar = int | str | bytes | float | None
 Value = Scalar | Sequence[int] | Sequence[str] | Sequence[bytes]  # lists for `in ids($n)` and its likes
 Row = tuple[Any, ...]
+Group = tuple[tuple[int | str | None, ...], Mapping[int, int]]  # what rows share, and two columns of each
 
 
 class Transaction(Protocol):
@@ -41,6 +42,9 @@ class Transaction(Protocol):
 
     async def fetch_rows(self, query: Query, rows: Sequence[Sequence[int | str | None]]) -> Sequence[Row]:
         """One statement over a whole list: `rows($1: name type, …)` stands for `rows` in the query."""
+
+    async def fetch_groups(self, query: Query, groups: Sequence[Group]) -> Sequence[Row]:
+        """As `fetch_rows`, of rows of which many share most columns: `groups($1: name type, …; …)`."""
 
     async def execute_rows(self, query: Query, rows: Sequence[Sequence[int | str | None]]) -> int:
         """As `fetch_rows`; the number of rows changed."""

@@ -41,11 +41,6 @@ def id_ceiling(at: int) -> int:
     return ((at - EPOCH + 1) << _RANDOM_BITS) - 1
 
 
-def id_time(id: int) -> int:
-    """When the id was made: ms since the epoch."""
-    return (id >> _RANDOM_BITS) + EPOCH
-
-
 class Kind(StrEnum):
     """The prefix tells what an id names, so that a mixed-up id is refused instead of not found."""
 

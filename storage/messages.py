@@ -183,12 +183,6 @@ async def due(tx: Transaction, now: int, limit: int = 100) -> Sequence[Message]:
     return [_message(row) for row in await tx.fetch(_SQL["due"], now, limit)]
 
 
-async def next_send_at(tx: Transaction, now: int) -> int | None:
-    """When the next scheduled message after `now` is due; None when there is none."""
-    row = await tx.fetch_one(_SQL["next_send_at"], now)
-    return None if row is None else row[0]
-
-
 async def start(tx: Transaction, id: int, now: int, ceiling: int) -> bool:
     """scheduled → sending, in its place among the turns. False when somebody else did it, or it was
     cancelled.

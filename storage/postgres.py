@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from storage.database import Body, Row, Scalar, Value
+from storage.database import Body, Group, Row, Scalar, Value
 from storage.doorbell import Doorbell
 from storage.errors import StorageUnavailable
 from storage.migrations import MIGRATIONS, Migration, check_version, postgres_text
@@ -188,8 +188,22 @@ class PostgresTransaction:
     async def fetch_rows(self, query: Query, rows: Sequence[Sequence[int | str | None]]) -> Sequence[Row]:
         return await self.fetch(query, *map(list, zip(*rows, strict=True)))
 
+    async def fetch_groups(self, query: Query, groups: Sequence[Group]) -> Sequence[Row]:
+        return await self.fetch(query, *_flattened(groups))
+
     async def execute_rows(self, query: Query, rows: Sequence[Sequence[int | str | None]]) -> int:
         return await self.execute(query, *map(list, zip(*rows, strict=True)))
 
     async def notify_work(self) -> None:
         await self._connection.execute("select pg_notify($1, '')", _CHANNEL)
+
+
+def _flattened(groups: Sequence[Group]) -> list[list[Any]]:
+    """A list for each column."""
+    columns: list[list[Any]] = [[] for _ in range(len(groups[0][0]) + 2)]
+    for shared, members in groups:
+        for column, value in zip(columns, shared, strict=False):
+            column += [value] * len(members)
+        columns[-2] += members
+        columns[-1] += members.values()
+    return columns

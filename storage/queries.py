@@ -16,6 +16,9 @@ its arguments: it gets `?1`, which is a position. Lists are one argument:
     x in hashes($2)      bytes       (unhex is a function of ours)         PostgreSQL: = any($2::bytea[])
     rows($1: a bigint, b text)       a whole list of rows, named `rows`: json_each there, unnest here;
                                      the query's only argument (`fetch_rows`, `execute_rows`)
+    groups($1: a bigint, b text; c bigint, d bigint)
+                                     the same for rows of which many share a and b (`fetch_groups`): it takes
+                                     SQLite half as long, because it reads what they share only once
 """
 
 import re
@@ -30,6 +33,7 @@ _PARAMETER = re.compile(r"\$(\d+)")
 _LIST = re.compile(r"\bin (ids|texts|hashes)\((\$\d+)\)")
 _HINT = re.compile(r"/\* (sqlite|postgres): (.*?) \*/")
 _ROWS = re.compile(r"\brows\(\$1: ([^)]*)\)")
+_GROUPS = re.compile(r"\bgroups\(\$1: ([^;)]*); (\w+ \w+), (\w+ \w+)\)")
 _POSTGRES_LISTS = {"ids": "bigint", "texts": "text", "hashes": "bytea"}
 
 
@@ -64,7 +68,7 @@ def parse(aggregate: str, text: str) -> Mapping[str, Query]:
 
 
 def _for_sqlite(sql: str) -> str:
-    sql = _ROWS.sub(_json_rows, _hinted(sql, "sqlite"))
+    sql = _GROUPS.sub(_json_groups, _ROWS.sub(_json_rows, _hinted(sql, "sqlite")))
     sql = _LIST.sub(_json_list, sql)
     return _PARAMETER.sub(r"?\1", sql)
 
@@ -86,8 +90,25 @@ def _json_rows(match: re.Match[str]) -> str:
     return f"(select {columns} from json_each($1)) as rows"  # noqa: S608 - our own SQL files
 
 
+def _json_groups(match: re.Match[str]) -> str:
+    """Of [[a, b, {c: d, …}], …]. `limit -1` is a fence: without the inner one SQLite extracts a and b anew
+    for each row, without the outer one it looks at c and d after the table that they are joined to."""
+    shared = [column for column, _ in _columns(match[1])]
+    (key, _), (value, _) = _columns(f"{match[2]}, {match[3]}")
+    extracted = ", ".join(
+        f"json_extract(value, '$[{position}]') as {column}"
+        for position, column in enumerate([*shared, "members"])
+    )
+    return (
+        f"(select {', '.join(shared)}, cast(member.key as integer) as {key}, member.value as {value}"  # noqa: S608
+        f" from (select {extracted} from json_each($1) limit -1) as shared"
+        " cross join json_each(shared.members) as member limit -1) as rows"
+    )
+
+
 def _for_postgres(sql: str) -> str:
-    sql = _ROWS.sub(_unnest_rows, _hinted(sql, "postgres"))
+    sql = _GROUPS.sub(lambda match: f"rows($1: {', '.join(match.groups())})", _hinted(sql, "postgres"))
+    sql = _ROWS.sub(_unnest_rows, sql)
     return _LIST.sub(lambda match: f"= any({match[2]}::{_POSTGRES_LISTS[match[1]]}[])", sql)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from storage.database import Row, Scalar, Value
+from storage.database import Group, Row, Scalar, Value
 from storage.queries import Query
 from storage.sqlite_errors import mapped
 
@@ -40,6 +40,9 @@ class SqliteTransaction:
 
     async def fetch_rows(self, query: Query, rows: Sequence[Sequence[int | str | None]]) -> Sequence[Row]:
         return await self.fetch(query, _encode(rows).decode())
+
+    async def fetch_groups(self, query: Query, groups: Sequence[Group]) -> Sequence[Row]:
+        return await self.fetch(query, _encode([(*shared, members) for shared, members in groups]).decode())
 
     async def execute_rows(self, query: Query, rows: Sequence[Sequence[int | str | None]]) -> int:
         return await self.execute(query, _encode(rows).decode())

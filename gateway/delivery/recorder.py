@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import groupby
-from operator import itemgetter
 
 from gateway.clock import Clock
 from gateway.delivery.flight import Flight, Member
@@ -129,7 +127,7 @@ class Recorder:
         now = self._clock.now()
         while True:
             try:
-                await self._database.write(lambda tx: _record(tx, unrecorded, batch_ids, self._owner, now))
+                await self._store(unrecorded, batch_ids, now)
             except StorageUnavailable as exc:
                 if not self._failed:
                     log.error(
@@ -143,6 +141,17 @@ class Recorder:
                     log.info("storage.back", recorded=len(unrecorded.results))
                 self._metrics.count_results(unrecorded.results)
                 return
+
+    async def _store(self, unrecorded: Unrecorded, batch_ids: Sequence[int], now: int) -> None:
+        """Who accepted is no part of the account, and takes PostgreSQL as long as all the rest: meanwhile."""
+        stored = await asyncio.gather(
+            self._database.write(lambda tx: _record(tx, unrecorded, batch_ids, self._owner)),
+            *([self._database.write(lambda tx: _accept(tx, unrecorded, now))] if unrecorded.accepted else ()),
+            return_exceptions=True,  # wait for both: they must not meet those of the next attempt
+        )
+        for outcome in stored:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     def _new(self) -> Unrecorded:
         return Unrecorded(self._policy, self._random)
@@ -160,9 +169,7 @@ class Recorder:
             self._timer = None
 
 
-async def _record(
-    tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[int], owner: str, now: int
-) -> None:
+async def _record(tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[int], owner: str) -> None:
     """The one transaction. Always in the same order, so that two senders cannot deadlock on PostgreSQL."""
     fresh_ids = iter(batch_ids)
     changed = await deliveries.record(tx, unrecorded.results)
@@ -174,8 +181,6 @@ async def _record(
         again += moved_batches([each for each in unrecorded.finished if each.batch.id in ours], fresh_ids)
     if again:
         await batches.add_many(tx, again)
-    for site_id, ids in _by_site(unrecorded.accepted):
-        await subscriptions.accepted(tx, site_id, ids, now)
     if unrecorded.gone:
         await subscriptions.gone(tx, unrecorded.gone)
     for key_id, reason in sorted(unrecorded.paused_keys.items()):
@@ -187,7 +192,6 @@ async def _record(
         await throttles.hold(tx, site_id, provider, until, reason, since, failures)
 
 
-def _by_site(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, list[int]]]:
-    return [
-        (site_id, [id for _, id in group]) for site_id, group in groupby(sorted(set(pairs)), itemgetter(0))
-    ]
+async def _accept(tx: Transaction, unrecorded: Unrecorded, now: int) -> None:
+    for site_id, ids in sorted(unrecorded.accepted.items()):
+        await subscriptions.accepted(tx, site_id, sorted(ids), now)

@@ -1,5 +1,6 @@
 """What became of pushes since the last flush, gathered until one transaction records it."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -67,7 +68,7 @@ class Unrecorded:
     results: list[Result] = field(default_factory=list)
     retries: dict[tuple[int, str, int, int, int, int, int], Retry] = field(default_factory=dict)
     gone: list[Gone] = field(default_factory=list)
-    accepted: list[tuple[int, int]] = field(default_factory=list)
+    accepted: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))  # by site
     finished: list[Flight] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     recovered: set[tuple[int, str]] = field(default_factory=set)  # (site id, provider): answering again
@@ -93,7 +94,7 @@ class Unrecorded:
         outcome = OUTCOMES.get(answer)
         if outcome is Outcome.ACCEPTED:
             if accepted_at is None or accepted_at < at - ACCEPTED_AGAIN_AFTER:
-                self.accepted.append((batch.site_id, subscription_id))
+                self.accepted[batch.site_id].append(subscription_id)
             self._add(batch, subscription_id, outcome, None, status, at)
             return
         if outcome is Outcome.GONE:

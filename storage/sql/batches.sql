@@ -143,9 +143,6 @@ returning id, site_id, message_id, provider, members, size, due_at, attempt, sta
 update batches set lease_until = lease_now() + cast($3 as bigint) where id in ids($1) and lease_owner = $2
 returning id;
 
--- name: finish
-delete from batches where id = $1 and lease_owner = $2;
-
 -- name: finish_many
 delete from batches where id in ids($1) and lease_owner = $2
 returning id;
@@ -184,8 +181,3 @@ limit $1;
 
 -- name: count_of_message
 select count(*) from batches where message_id = $1;
-
--- name: next_due
--- One look into the batches' index for each sending message.
-select min((select min(b.due_at) from batches b where b.message_id = m.id and b.due_at > $1))
-from messages m where m.state = 'sending';

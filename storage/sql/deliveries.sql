@@ -1,24 +1,25 @@
 -- name: record_first
--- One statement for a whole flush. A row that is there was recorded by an earlier flush or another sender.
+-- One statement for a whole flush. A row that is there was recorded by an earlier flush or another sender. In order, so
+-- that two flushes on PostgreSQL do not deadlock.
 insert into deliveries (site_id, message_id, subscription_id, attempt, variant, outcome, code, reason, at)
 select site_id, message_id, subscription_id, attempt, variant, outcome, code, reason, at
-from rows($1: site_id bigint, message_id bigint, subscription_id bigint, attempt smallint, variant smallint,
-    outcome text, code smallint, reason text, at bigint)
-where true
+from groups($1: site_id bigint, message_id bigint, attempt smallint, variant smallint, outcome text, code smallint,
+    reason text; subscription_id bigint, at bigint)
+where true /* postgres: order by site_id, message_id, subscription_id */
 on conflict (site_id, message_id, subscription_id) do nothing
-returning message_id, subscription_id, attempt;
+returning message_id, subscription_id;
 
 -- name: record_later (sqlite)
 -- Compare and set: only where exactly the attempt before is still open.
 update deliveries
 set attempt = rows.attempt, variant = rows.variant, outcome = rows.outcome, code = rows.code,
     reason = rows.reason, at = rows.at
-from rows($1: site_id bigint, message_id bigint, subscription_id bigint, attempt smallint, variant smallint,
-    outcome text, code smallint, reason text, at bigint)
+from groups($1: site_id bigint, message_id bigint, attempt smallint, variant smallint, outcome text, code smallint,
+    reason text; subscription_id bigint, at bigint)
 where deliveries.site_id = rows.site_id and deliveries.message_id = rows.message_id
     and deliveries.subscription_id = rows.subscription_id
     and deliveries.attempt = rows.attempt - 1 and deliveries.outcome is null
-returning deliveries.message_id, deliveries.subscription_id, deliveries.attempt;
+returning deliveries.message_id, deliveries.subscription_id;
 
 -- name: record_later (postgres)
 -- The rows are looked up one by one, as in recorded, and updated where they lie; attempt and outcome are checked on
@@ -28,18 +29,19 @@ set attempt = found.attempt, variant = found.variant, outcome = found.outcome, c
     reason = found.reason, at = found.at
 from (
     select rows.*, d.place
-    from rows($1: site_id bigint, message_id bigint, subscription_id bigint, attempt smallint, variant smallint,
-    outcome text, code smallint, reason text, at bigint)
+    from groups($1: site_id bigint, message_id bigint, attempt smallint, variant smallint, outcome text,
+        code smallint, reason text; subscription_id bigint, at bigint)
     cross join lateral (
         select ctid as place from deliveries d
         where d.site_id = rows.site_id and d.message_id = rows.message_id
             and d.subscription_id = rows.subscription_id
         offset 0) d
+    order by rows.site_id, rows.message_id, rows.subscription_id
 ) found
 where deliveries.ctid = found.place and deliveries.site_id = found.site_id
     and deliveries.message_id = found.message_id and deliveries.subscription_id = found.subscription_id
     and deliveries.attempt = found.attempt - 1 and deliveries.outcome is null
-returning deliveries.message_id, deliveries.subscription_id, deliveries.attempt;
+returning deliveries.message_id, deliveries.subscription_id;
 
 -- name: recorded (sqlite)
 select subscription_id from deliveries

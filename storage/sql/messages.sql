@@ -63,12 +63,6 @@ from messages where id in (
             order by send_at limit $2) lane_1)
 order by lane, send_at limit $2;
 
--- name: next_send_at
--- Lane by lane, as in due: each is the first entry of a range.
-select min(first) from (
-    select min(send_at) as first from messages where state = 'scheduled' and lane = 0 and send_at > $1
-    union all select min(send_at) from messages where state = 'scheduled' and lane = 1 and send_at > $1) lanes;
-
 -- name: start
 update messages set state = 'sending', started_at = $2, freeze_ceiling = $3, state_reason = null
 where id = $1 and state = 'scheduled';

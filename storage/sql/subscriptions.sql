@@ -102,9 +102,10 @@ select state, count(*) from subscriptions where site_id = $1 group by state;
 select count(*) from (select 1 from subscriptions where site_id = $1 and id > $2 limit $3) newest;
 
 -- name: members (sqlite)
--- Columns in the order of storage.subscriptions.MemberRow. 500 look-ups in the primary key.
-select id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id, seen_at
-from subscriptions where site_id = $1 and id in ids($2);
+-- Columns in the order of storage.subscriptions.MemberRow. 500 look-ups in the primary key, in the order of the list:
+-- `in ids($2)` would sort it first.
+select s.id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id, seen_at
+from json_each($2) as wanted cross join subscriptions s where site_id = $1 and s.id = wanted.value;
 
 -- name: members (postgres)
 -- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).

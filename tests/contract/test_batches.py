@@ -74,8 +74,8 @@ async def test_an_abandoned_batch_is_claimed_again_when_its_lease_ends(database:
     assert await claim(database, "other") == []
     (second,) = await eventually(lambda: claim(database, "other"))  # the lease runs on the database's clock
     assert (second.id, second.leases) == (first.id, 2)
-    assert await database.write(lambda tx: batches.finish(tx, first.id, "dead")) is False
-    assert await database.write(lambda tx: batches.finish(tx, first.id, "other")) is True
+    assert not await database.write(lambda tx: batches.finish_many(tx, [first.id], "dead"))
+    assert first.id in await database.write(lambda tx: batches.finish_many(tx, [first.id], "other"))
 
 
 async def test_two_senders_never_share_a_batch(database: Database) -> None:
@@ -198,22 +198,6 @@ async def test_batches_are_dropped_in_bounded_steps(database: Database) -> None:
     assert len(await database.write(lambda tx: batches.drop_untouched(tx, MESSAGE, 3))) == 2
 
 
-async def test_the_next_due_time_is_known(database: Database) -> None:
-    await add_sending(database, 1)
-    await add_sending(database, 2)
-    assert await database.read(lambda tx: batches.next_due(tx, NOW)) is None
-    await add(
-        database,
-        batch(1, due_at=NOW + 9),
-        batch(2, due_at=NOW + 7),
-        batch(2, due_at=NOW),
-        batch(1, due_at=None),
-    )
-    assert await database.read(lambda tx: batches.next_due(tx, NOW)) == NOW + 7
-    await cancel(database, 2)
-    assert await database.read(lambda tx: batches.next_due(tx, NOW)) == NOW + 9
-
-
 @pytest.mark.parametrize(
     "held", [(SITE, "fcm"), (SITE, EVERY_PROVIDER), (EVERY_SITE, "fcm"), (EVERY_SITE, EVERY_PROVIDER)]
 )
@@ -322,7 +306,11 @@ async def test_a_claim_finds_the_one_message_that_may_be_sent_among_many_that_ma
     await add_sending(database, MESSAGE, SITE + 1)
     await add(database, batch(MESSAGE, SITE + 1), batch(MESSAGE, SITE + 1))
     await database.write(lambda tx: throttles.hold(tx, SITE, "fcm", NOW + 60_000, "retry_after", NOW))
-    assert [each.message_id for each in await claim(database)] == [MESSAGE]
+    claimed, in_vain = await claim(database), 0
+    while not claimed:
+        claimed, in_vain = await claim(database), in_vain + 1
+        assert in_vain * batches.NAPS <= 2 * batches.LOOK  # each puts so many to sleep
+    assert [each.message_id for each in claimed] == [MESSAGE]
     assert [each.message_id for each in await claim(database, now=NOW + 1)] == [MESSAGE]
     await database.write(lambda tx: throttles.release(tx, SITE, "fcm"))
     assert len(await claim(database, now=NOW + 2, limit=32)) == 32

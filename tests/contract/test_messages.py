@@ -113,8 +113,6 @@ async def test_due_messages_come_in_order_of_lane_and_time(database: Database) -
     )
     due = await database.read(lambda tx: messages.due(tx, NOW))
     assert [each.id for each in due] == [3, 2, 1]
-    assert await database.read(lambda tx: messages.next_send_at(tx, NOW)) == NOW + 1
-    assert await database.read(lambda tx: messages.next_send_at(tx, NOW + 1)) is None
     assert await database.read(lambda tx: messages.expired_unstarted(tx, NOW)) == [5]
 
 
@@ -187,7 +185,7 @@ async def test_a_message_is_sent_when_it_is_frozen_and_its_last_batch_is_done(da
     await database.write(lambda tx: messages.frozen(tx, MESSAGE, 3, 0, NOW))
     assert await database.write(lambda tx: messages.finish_done(tx, NOW)) == []
     await database.write(lambda tx: batches.claim(tx, "me", NOW, 1_000))
-    await database.write(lambda tx: batches.finish(tx, last.id, "me"))
+    await database.write(lambda tx: batches.finish_many(tx, [last.id], "me"))
     assert await database.write(lambda tx: messages.finish_done(tx, NOW + 8)) == [MESSAGE]
     assert await database.write(lambda tx: messages.finish_done(tx, NOW + 9)) == []
     done = await get(database)

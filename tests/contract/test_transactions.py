@@ -9,6 +9,7 @@ import pytest
 from storage import meta
 from storage.database import Body, Database, Transaction
 from storage.errors import Conflict, NotFound, StorageError, StorageUnavailable
+from storage.group_commit import pause_after
 from storage.opening import open_database
 from storage.queries import parse
 
@@ -21,6 +22,8 @@ select cast($2 as bigint), cast($1 as bigint)
 select id from sites where id in ids($1) order by id
 -- name: pairs
 select a, b from rows($1: a bigint, b text) order by a
+-- name: groups
+select a, b, c, d from groups($1: a bigint, b text; c bigint, d bigint) order by c
 -- name: broken
 select nothing from nowhere
 -- name: lease_now
@@ -47,6 +50,17 @@ async def test_arguments_are_positions_whatever_comes_first(database: Database) 
 async def test_a_list_of_rows_keeps_big_numbers_quotes_and_nulls(database: Database) -> None:
     rows = [(2**62 + 1, 'it\'s "quoted" é'), (2**63 - 1, None)]
     assert [tuple(row) for row in await database.read(lambda tx: tx.fetch_rows(SQL["pairs"], rows))] == rows
+
+
+async def test_rows_that_share_columns_are_the_same_rows(database: Database) -> None:
+    first, second = (2**62 + 1, 'it\'s "quoted" é'), (-1, None)
+    groups = [(first, {2**63 - 1: 1, 5: -(2**63)}), (second, {7: 2}), ((0, ""), {})]
+    found = await database.read(lambda tx: tx.fetch_groups(SQL["groups"], groups))
+    assert [tuple(row) for row in found] == [
+        (*first, 5, -(2**63)),
+        (*second, 7, 2),
+        (*first, 2**63 - 1, 1),
+    ]
 
 
 async def test_a_value_that_was_set_first_stays(database: Database) -> None:
@@ -215,8 +229,16 @@ async def test_a_process_leaves_the_lock_free_between_its_transactions(database_
     started = time.monotonic()
     for n in range(4):
         await database.write(setting(f"k{n}"))
-    assert time.monotonic() - started >= 3 * 0.04
+    took = time.monotonic() - started
     await database.close()
+    assert took >= 3 * 0.4 * 0.04
+
+
+def test_others_get_the_lock_for_as_long_as_it_was_held_and_longer_after_what_was_short() -> None:
+    assert pause_after(0, 0.020) == 0.020
+    assert pause_after(0.002, 0.020) == pytest.approx(0.012)
+    assert [pause_after(took, 0.020) for took in (0.004, 0.012, 0.060)] == [0.004, 0.012, 0.020]
+    assert pause_after(0.004, 0) == 0
 
 
 @sqlite_only

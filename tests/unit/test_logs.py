@@ -102,7 +102,7 @@ def test_lines_of_libraries_and_warnings_look_the_same(lines: io.StringIO) -> No
 
 
 def test_below_the_level_nothing_is_written(lines: io.StringIO) -> None:
-    log.debug("batch.claimed", size=500)
+    logging.getLogger(__name__).debug("batch.claimed")
     assert lines.getvalue() == ""
 
 
