@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from gateway.delivery.outgoing import Outgoing
-from gateway.delivery.retry import deadline, remaining_ttl
+from gateway.delivery.retry import SECOND, deadline, remaining_ttl
 from gateway.keys import LONGEST_WAIT
 from storage.batches import Batch
 from storage.keys import ApplicationServerKey
@@ -45,7 +45,8 @@ class Flight:
     header_lines: dict[tuple[int, str], list[str]] = field(default_factory=dict)  # by (key id, origin)
     first_attempt_at: int = field(init=False)
     deadline: int = field(init=False)
-    ttl: int = field(init=False)
+    ttl: int = field(init=False)  # of what is sent now, in seconds …
+    ttl_until: int = field(init=False)  # … until this moment: then it is too long
     wait_deadline: int = field(init=False)  # how long it may wait before it is sent at all
 
     def __post_init__(self) -> None:
@@ -53,7 +54,19 @@ class Flight:
         self.deadline = deadline(self.first_attempt_at, self.outgoing.ttl, self.outgoing.expires_at)
         began = self.outgoing.started_at if self.batch.attempt == 1 else self.first_attempt_at
         self.wait_deadline = deadline(began, self.outgoing.ttl, self.outgoing.expires_at)
-        self.ttl = remaining_ttl(self.deadline, self.started_at)
+        self._set_ttl(self.started_at)
+
+    def has_time(self, now: int) -> bool:
+        """To be asked from `ttl_until` on: whether more may be sent. It is with a shorter TTL then."""
+        if self.deadline <= now:
+            return False
+        self._set_ttl(now)
+        self.header_lines.clear()
+        return True
+
+    def _set_ttl(self, now: int) -> None:
+        self.ttl = remaining_ttl(self.deadline, now)
+        self.ttl_until = self.deadline - (self.ttl - 1) * SECOND
 
     def leave(self, members: list[Member], due_at: int) -> None:
         """Not to be sent for now: they move to a new batch in the transaction that finishes this one."""

@@ -259,7 +259,7 @@ class Pump:
 
     def _next(self, line: Line, lane: int, now: int, at: float) -> None:
         flight = line.queues[lane][0]
-        if flight.deadline <= now:
+        if flight.ttl_until <= now and not flight.has_time(now):
             self._give_up(flight, Outcome.EXPIRED, None)
             return
         site = line.sites.get(flight.batch.site_id) if line.sites else None
