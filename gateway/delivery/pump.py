@@ -52,7 +52,7 @@ class Pump:
         self._health = Health(self.gate, self, random)
         self.lines = {provider: Line(provider, limits) for provider in PROVIDERS}
         self._turns = deque(self.lines.values())  # who is served first
-        self._pacer = Pacer(clock, self._queue)
+        self._pacer = Pacer(clock, self._queue, on_failure)
         self._scheduled = False
         self._stopped = False
         self.wake = {lane: asyncio.Event() for lane in LANES}

@@ -148,8 +148,8 @@ async def test_a_paused_key_does_not_stop_others_in_a_batch_that_is_sent_slowly(
 
     async with sender(installation, transport, limits=replace(QUICK, in_flight=40)):
         await eventually(lambda: len(transport.posted) == 1)
-        installation.clock.advance(2)  # more are due than there is room for
-        await eventually(lambda: transport.in_flight == 30)
+        await eventually(lambda: pass_a_moment(installation, transport, 30))  # more are due than fit
+        await pass_a_moment(installation, transport, 30)
         await installation.database.write(
             lambda tx: keys.set_state(tx, other.id, KeyState.ACTIVE, KeyState.PAUSED, "test")
         )
@@ -163,11 +163,21 @@ async def test_a_paused_key_does_not_stop_others_in_a_batch_that_is_sent_slowly(
         await installation.database.write(
             lambda tx: keys.set_state(tx, other.id, KeyState.PAUSED, KeyState.ACTIVE, None)
         )
-        for _ in range(70):
+        for _ in range(60):
             installation.clock.advance(1)
             await asyncio.sleep(0.02)
+        await eventually(lambda: pass_a_moment(installation, transport, 0, posted=100))
         await eventually(lambda: nothing_left(installation, message.id))
     assert len({request.url for request in transport.posted}) == len(transport.posted) == 100
+
+
+async def pass_a_moment(
+    installation: Installation, transport: FakeTransport, in_flight: int, posted: int = 0
+) -> bool:
+    """Half a second, and the pacer looks; whether so many are in flight then, and at least as many posted."""
+    installation.clock.advance(0.5)
+    await asyncio.sleep(0.06)
+    return transport.in_flight == in_flight and len(transport.posted) >= posted
 
 
 async def test_a_pause_of_a_message_that_is_sent_slowly_waits_for_none_of_its_shares(
@@ -187,9 +197,7 @@ async def test_a_pause_of_a_message_that_is_sent_slowly_waits_for_none_of_its_sh
             await asyncio.sleep(0.06)
         assert len(transport.posted) == posted < 10
         await resume(installation, message.id)
-        for _ in range(30):
-            installation.clock.advance(1)
-            await asyncio.sleep(0.03)
+        await eventually(lambda: pass_a_moment(installation, transport, 0, posted=60))
         await eventually(lambda: nothing_left(installation, message.id))
     assert len({request.url for request in transport.posted}) == len(transport.posted) == 60
 
