@@ -18,7 +18,7 @@ KEY_IS_PAUSED = "the application server key is paused"
 Member = tuple[int, str, str, bytes, bytes, int, int | None, int | None, str | None, int]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Flight:
     """Lives from the claim until its last outcome is recorded. Changed by the event loop's thread only.
 
@@ -55,6 +55,10 @@ class Flight:
         began = self.outgoing.started_at if self.batch.attempt == 1 else self.first_attempt_at
         self.wait_deadline = deadline(began, self.outgoing.ttl, self.outgoing.expires_at)
         self._set_ttl(self.started_at)
+
+    def __repr__(self) -> str:
+        """Without its members and keys: exceptions name it, and they are logged."""
+        return f"Flight(batch {self.batch.id})"
 
     def has_time(self, now: int) -> bool:
         """To be asked from `ttl_until` on: whether more may be sent. It is with a shorter TTL then."""

@@ -193,14 +193,25 @@ class Pump:
 
     def hold(self, hold: Hold) -> None:
         self._recorder.hold(hold)
-        self._loop.call_soon(self.give_back_held)  # not in the middle of an answer
+        self._soon(self.give_back_held)
 
     def recover(self, held: Held) -> None:
         self._recorder.recover(held)
 
     def pause_key(self, key_id: int, reason: str) -> None:
         self._recorder.pause_key(key_id, reason)
-        self._loop.call_soon(self.give_back_keys, [key_id])
+        self._soon(lambda: self.give_back_keys([key_id]))
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        """Not in the middle of an answer. A mistake in it ends the process: the loop would only log it."""
+
+        def guarded() -> None:
+            try:
+                call()
+            except Exception as exc:
+                self._on_failure(exc)
+
+        self._loop.call_soon(guarded)
 
     def stop(self) -> None:
         """Send nothing more. What waits stays unrecorded: whoever claims the batch next sends it."""
