@@ -133,29 +133,39 @@ async def claim_of_message(
     return [_batch(row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Who of a message waits for a provider that is held, and has no time left."""
+
+    message_id: int
+    provider: str
+    untried: bool  # also who was not tried at all
+    tried_before: int  # who was first tried then or earlier
+
+
+async def overdue(tx: Transaction, late: Sequence[Late], now: int) -> list[Late]:
+    """Those of `late` of which anything is due and free."""
+    rows = [(each.message_id, each.provider, int(each.untried), each.tried_before, now) for each in late]
+    return [
+        Late(message_id, provider, bool(untried), tried_before)
+        for message_id, provider, untried, tried_before in await tx.fetch_rows(_SQL["overdue"], rows)
+    ]
+
+
 async def claim_overdue(
-    tx: Transaction,
-    message_id: int,
-    provider: str,
-    owner: str,
-    lease_ms: int,
-    now: int,
-    first_attempts: bool,
-    tried_before: int,
-    limit: int = 1,
+    tx: Transaction, late: Late, owner: str, lease_ms: int, now: int, limit: int = 1
 ) -> list[Batch]:
-    """As `claim_of_message`, of what is due on one provider and has no time left: who was first tried at
-    `tried_before` or earlier, and with `first_attempts` also who was not tried at all."""
+    """As `claim_of_message`, of those who are `late`."""
     rows = await tx.fetch(
         _SQL["claim_overdue"],
-        message_id,
+        late.message_id,
         owner,
         limit,
         lease_ms,
-        provider,
+        late.provider,
         now,
-        int(first_attempts),
-        tried_before,
+        int(late.untried),
+        late.tried_before,
     )
     return [_batch(row) for row in rows]
 

@@ -33,7 +33,7 @@ class Housekeeper:
             "idempotency_keys_forgotten": await self._all(
                 lambda tx: messages.forget_idempotent(tx, now - IDEMPOTENCY_KEPT, ROWS)
             ),
-            "overdue_batches_expired": await self._all(lambda tx: expire_overdue(tx, now)),
+            "overdue_batches_expired": await expire_overdue(self._database, now),
             "never_accepted_removed": await self._all(
                 lambda tx: subscriptions.forget_never_accepted(tx, now - NEVER_ACCEPTED_KEPT, ROWS)
             ),

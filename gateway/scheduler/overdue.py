@@ -1,11 +1,11 @@
 """Ends whoever waits for a held push service longer than the message is worth anything."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gateway.scheduler.finisher import EXPIRED, LEASE_MS, results_of
 from storage import batches, deliveries, messages, throttles
-from storage.batches import PROVIDERS
-from storage.database import Transaction
+from storage.batches import PROVIDERS, Late
+from storage.database import Database, Transaction
 from storage.throttles import EVERY_PROVIDER, EVERY_SITE, Throttle
 
 OWNER = "overdue"  # never seen: claim and finish are one transaction
@@ -14,42 +14,50 @@ MOST_BATCHES = 4  # in one transaction: up to 2,000 rows
 Held = dict[tuple[int, str], int]  # since when, by site and provider
 
 
-async def expire_overdue(tx: Transaction, now: int) -> int:
-    """One step; how many batches have ended.
+async def expire_overdue(database: Database, now: int) -> int:
+    """How many batches have ended.
 
     The claim passes over what is held, so nobody else looks whether there is any time left. Who was tried
     before has what is left of the TTL. Who was not waits until the hold has lasted for the whole TTL, counted
     from the message's start at the earliest: a message that is sent slowly loses nobody to a short hold.
+
+    All that are late are found in one read: what is written is only ever about those of whom there is any.
     """
-    late = await messages.past_ttl(tx, now)
-    if not late:
-        return 0
-    held = _since(await throttles.held(tx, now))
+    late = await database.read(lambda tx: _find(tx, now))
     ended = 0
-    for message_id, site_id, started_at, ttl in late:
+    while late:
+        over, count = await database.write(lambda tx, some=late[:MOST_BATCHES]: _expire(tx, some, now))  # type: ignore[misc]
+        late = late[over:]
+        ended += count
+    return ended
+
+
+async def _find(tx: Transaction, now: int) -> Sequence[Late]:
+    held = _since(await throttles.held(tx, now))
+    if not held:
+        return []
+    late = []
+    for message_id, site_id, started_at, ttl in await messages.past_ttl(tx, now):
+        before = now - ttl * 1_000
         for provider in PROVIDERS:
             since = _held_since(held, site_id, provider)
-            if since is None:
-                continue
-            before = now - ttl * 1_000
-            claimed = await batches.claim_overdue(
-                tx,
-                message_id,
-                provider,
-                OWNER,
-                LEASE_MS,
-                now,
-                first_attempts=max(since, started_at) <= before,
-                tried_before=before,
-                limit=MOST_BATCHES - ended,
-            )
-            results = [result for batch in claimed for result in results_of(batch, EXPIRED, now)]
-            await deliveries.record(tx, results)
-            await batches.finish_many(tx, [batch.id for batch in claimed], OWNER)
-            ended += len(claimed)
-            if ended >= MOST_BATCHES:
-                return ended
-    return ended
+            if since is not None:
+                late.append(Late(message_id, provider, max(since, started_at) <= before, before))
+    return await batches.overdue(tx, late, now) if late else []
+
+
+async def _expire(tx: Transaction, late: Sequence[Late], now: int) -> tuple[int, int]:
+    """How many of `late` are done with, from the first on, and how many batches have ended."""
+    ended = 0
+    for over, each in enumerate(late):
+        claimed = await batches.claim_overdue(tx, each, OWNER, LEASE_MS, now, MOST_BATCHES - ended)
+        results = [result for batch in claimed for result in results_of(batch, EXPIRED, now)]
+        await deliveries.record(tx, results)
+        await batches.finish_many(tx, [batch.id for batch in claimed], OWNER)
+        ended += len(claimed)
+        if ended == MOST_BATCHES:
+            return over, ended  # of this one there may be more
+    return len(late), ended
 
 
 def _since(rows: Iterable[Throttle]) -> Held:

@@ -118,12 +118,22 @@ update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = le
 where id in (select id from picked)
 returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
 
+-- name: overdue
+-- Where anything of `claim_overdue` is; a row costs one look into the provider's due batches.
+select message_id, provider, untried, tried_before
+from rows($1: message_id bigint, provider text, untried bigint, tried_before bigint, now bigint)
+where exists (
+    select 1 from batches b /* sqlite: indexed by batches_by_provider */
+    where b.message_id = rows.message_id and b.provider = rows.provider and b.due_at <= rows.now
+        and ((b.attempt = 1 and rows.untried = 1) or (b.attempt > 1 and b.created_at <= rows.tried_before))
+        and (b.lease_until is null or b.lease_until <= lease_now()));
+
 -- name: claim_overdue (sqlite)
 update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = leases + 1
 where id in (
     select id from batches indexed by batches_by_provider
     where message_id = $1 and provider = $5 and due_at <= $6
-        and ($7 = 1 or (attempt > 1 and created_at <= $8))
+        and ((attempt = 1 and $7 = 1) or (attempt > 1 and created_at <= $8))
         and (lease_until is null or lease_until <= lease_now()) limit $3)
 returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
 
@@ -131,7 +141,7 @@ returning id, site_id, message_id, provider, members, size, due_at, attempt, sta
 with picked as materialized (
     select id from batches
     where message_id = $1 and provider = $5 and due_at <= $6
-        and ($7 = 1 or (attempt > 1 and created_at <= $8))
+        and ((attempt = 1 and $7 = 1) or (attempt > 1 and created_at <= $8))
         and (lease_until is null or lease_until <= lease_now()) limit $3
     for update skip locked
 )

@@ -92,6 +92,12 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         (1, "me", 4, 9, "fcm", 2, 1, 3),
         ["batches USING INDEX batches_by_provider (message_id=? AND provider=? AND due_at<?)"],
     ),
+    (
+        "batches",
+        "overdue",
+        _ROWS,
+        ["b USING INDEX batches_by_provider (message_id=? AND provider=? AND due_at<?)"],
+    ),
     ("batches", "leftovers", (1,), ["batches USING COVERING INDEX batches_by_due"]),
     ("messages", "past_ttl", (1,), ["messages USING INDEX messages_sending"]),
     ("batches", "extend", ([1], "me", 1), ["batches_of_owner (lease_owner=? AND rowid=?)"]),

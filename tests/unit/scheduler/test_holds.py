@@ -1,12 +1,18 @@
 """What the scheduler does about holds: how long they are remembered, and whose time they use up."""
 
+from gateway.audience import AudienceSpec
 from gateway.delivery.gate import Gate
 from gateway.scheduler.housekeeper import Housekeeper
+from gateway.scheduler.overdue import expire_overdue
 from gateway.throttles import Gone, resume_provider
+from gateway.webpush import Reply
 from storage import throttles
 from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE
+from tests.eventually import eventually
+from tests.fakes.flaky_database import FlakyDatabase
+from tests.fakes.transport import FakeTransport
 from tests.unit.installation import Installation
-from tests.unit.sending import start_due
+from tests.unit.sending import sender, start_due
 
 
 async def hold(
@@ -64,3 +70,47 @@ async def test_a_mass_of_404s_ends_nobody_before_the_hold_has_lasted_for_the_ttl
     installation.clock.advance(60)
     await Housekeeper(installation.context).step()
     assert await expired(installation, message.id) == 50
+
+
+async def test_who_was_tried_a_moment_ago_has_the_rest_of_the_ttl_however_old_the_hold_is(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(10)
+    message = await installation.add_message(ttl=120)
+    await start_due(installation)
+    for failures in (1, 2):  # probes fail: one hold in a row
+        await hold(installation, installation.clock.now() + 50_000, "breaker", failures)
+        installation.clock.advance(58)
+    async with sender(installation, FakeTransport(lambda _: Reply(503))):
+        await eventually(lambda: retrying(installation, message.id, 10))
+    await hold(installation, FOR_GOOD, "breaker", 3)
+    installation.clock.advance(119)
+    await Housekeeper(installation.context).step()
+    assert await expired(installation, message.id) == 0
+    installation.clock.advance(1)
+    await Housekeeper(installation.context).step()
+    assert await expired(installation, message.id) == 10
+
+
+async def retrying(installation: Installation, message_id: int, count: int) -> bool:
+    progress = await installation.progress(message_id)
+    return progress is not None and progress.retrying == count
+
+
+async def test_messages_of_which_nobody_is_overdue_cost_one_look_for_all_and_no_write(
+    installation: Installation,
+) -> None:
+    [late] = await installation.subscribe(1)
+    [other] = await installation.subscribe(1, "mozilla")
+    for id in [other] * 20 + [late] * 9:
+        await installation.add_message(AudienceSpec(subscriptions=(id,)), ttl=60)
+    await start_due(installation)
+    await hold(installation, FOR_GOOD, "test")
+    installation.clock.advance(60)
+    database = FlakyDatabase(installation.database)
+
+    assert await expire_overdue(database, installation.clock.now()) == 9
+
+    assert (database.reads, database.writes) == (1, 3)
+    assert await expire_overdue(database, installation.clock.now()) == 0
+    assert (database.reads, database.writes) == (2, 3)
