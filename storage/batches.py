@@ -176,16 +176,24 @@ async def extend(tx: Transaction, ids: Sequence[int], owner: str, lease_ms: int)
     return {row[0] for row in rows}
 
 
-async def finish_many(tx: Transaction, ids: Sequence[int], owner: str) -> set[int]:
-    """Deletes them; the ids of those that `owner` held. Of the others what was sent is recorded all the same,
-    but what is left of them is somebody else's now."""
+async def finish_many(tx: Transaction, ids: Sequence[int], owner: str) -> dict[int, int]:
+    """Deletes those that `owner` holds; how often each of them was claimed, by id.
+
+    Of the others what was sent is recorded all the same, but what is left of them is somebody else's now.
+    """
     rows = await tx.fetch(_SQL["finish_many"], list(ids), owner)
-    return {row[0] for row in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 async def release(tx: Transaction, ids: Sequence[int], owner: str) -> None:
     """Gives them back at once, those that are still ours."""
     if await tx.execute(_SQL["release"], list(ids), owner):
+        await tx.notify_work()
+
+
+async def unclaim(tx: Transaction, ids: Sequence[int], owner: str) -> None:
+    """Gives those back that are still ours and of which nothing was sent, as if nobody had claimed them."""
+    if await tx.execute(_SQL["unclaim"], list(ids), owner):
         await tx.notify_work()
 
 

@@ -37,6 +37,7 @@ class Flight:
     queued: bool = False
     in_flight: int = 0
     left: list[tuple[int, list[int]]] = field(default_factory=list)  # due_at, members: another batch's now
+    given_up: list[Member] = field(default_factory=list)  # those who waited when it was lost
     called_gone: Collection[int] = ()  # members whose last attempt was answered 404 or 410
     lost: bool = False  # somebody else may have the lease: record what comes, finish nothing
     ended: bool = False  # the last outcome is known

@@ -1,6 +1,6 @@
 """New batches for whoever moves in time: to another attempt, or, not sent yet, to a later moment."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from gateway.delivery.flight import Flight
@@ -38,16 +38,21 @@ def retry_batches(
     return made
 
 
-def moved_batches(finished: Iterable[Flight], fresh_ids: Iterator[int]) -> list[Batch]:
+def moved_batches(
+    finished: Iterable[Flight], leases: Mapping[int, int], fresh_ids: Iterator[int]
+) -> list[Batch]:
     """For those whom a flight did not send to: the same attempt, as if they had been in a batch of their own.
 
-    A batch that was claimed once was ours alone: nobody can have sent to those whom we left, and the next
-    sender need not ask. Of one that was claimed more often it has to.
+    `leases`: by id, how often the batches that were still ours had been claimed. Whoever has another one now
+    has those whom we left, too. A batch that was claimed once was ours alone: nobody can have sent to those
+    whom we left, and the next sender need not ask. Of one that was claimed more often it has to.
     """
     made = []
     for flight in finished:
         batch = flight.batch
-        leases = 0 if batch.leases <= 1 else batch.leases
+        claimed = leases.get(batch.id)
+        if claimed is None:
+            continue
         for due_at, members in flight.left:
             made.append(
                 replace(
@@ -56,7 +61,7 @@ def moved_batches(finished: Iterable[Flight], fresh_ids: Iterator[int]) -> list[
                     members=pack(members),
                     size=len(members),
                     due_at=due_at,
-                    leases=leases,
+                    leases=0 if claimed <= 1 else claimed,
                     paced_from=0,
                     paced_for=0,
                 )

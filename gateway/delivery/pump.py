@@ -124,10 +124,10 @@ class Pump:
         """Leases that ran out: send no more of these. What is in flight is recorded all the same."""
         for batch_id in batch_ids:
             flight = self.flights.get(batch_id)
-            if flight is None:  # its last result was recorded meanwhile
+            if flight is None or flight.lost:  # its last result was recorded meanwhile
                 continue
             flight.lost = True
-            self._take_waiting(flight)
+            flight.given_up = self._take_waiting(flight)
             self._end_if_done(flight)
         self._find_first_end()
 

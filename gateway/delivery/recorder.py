@@ -176,9 +176,8 @@ async def _record(tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[i
     again = retry_batches(unrecorded.retries.values(), changed, fresh_ids)
     if unrecorded.finished:
         finished = sorted(flight.batch.id for flight in unrecorded.finished)
-        ours = await batches.finish_many(tx, finished, owner)
-        # Whoever has the batch now has those whom we left, too.
-        again += moved_batches([each for each in unrecorded.finished if each.batch.id in ours], fresh_ids)
+        leases = await batches.finish_many(tx, finished, owner)
+        again += moved_batches(unrecorded.finished, leases, fresh_ids)
     if again:
         await batches.add_many(tx, again)
     if unrecorded.gone:

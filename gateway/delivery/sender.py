@@ -154,35 +154,57 @@ class Sender:
     async def _claim_batches(self, lane: int, limit: int, providers: Sequence[str]) -> Sequence[Batch]:
         lease_ms = round(self._limits.lease * 1_000)
         now = self._clock.now()
-        unread = list(self._unread)
+        # The other lane must not give back what may be claimed anew in the meantime.
+        unread, self._unread = self._unread, set()
         paced = self.pump.paced_room
 
         async def body(tx: Transaction) -> Sequence[Batch]:
             if unread:
-                await batches.release(tx, unread, self._owner)
+                await batches.unclaim(tx, sorted(unread), self._owner)
             return await batches.claim(tx, self._owner, now, lease_ms, limit, (lane,), providers, paced)
 
-        claimed = await self._database.write(body)
-        self._unread.difference_update(unread)
-        return claimed
+        try:
+            return await self._database.write(body)
+        except StorageUnavailable:
+            self._unread |= unread
+            raise
 
     async def _open(self, claimed: Sequence[Batch], leased_until: float) -> None:
-        fresh = self.pump.taken_on([batch for batch in claimed if batch.id not in self.pump.flights])
-        for batch in claimed:
-            if (flight := self.pump.flights.get(batch.id)) is not None:
-                # After a long pause of this process its leases have run out, and it may be the first to claim
-                # again: then the flight goes on. But whoever gets those whom it leaves has to ask whether
-                # somebody else has sent to them meanwhile.
-                flight.batch = replace(flight.batch, leases=batch.leases)
-        taken = {batch.id for batch in fresh}.union(self.pump.flights)
-        self._unread.update(batch.id for batch in claimed if batch.id not in taken)
+        new = [batch for batch in claimed if not self._goes_on(batch, leased_until)]
+        fresh = self.pump.taken_on(new)
+        taken = {batch.id for batch in fresh}
+        self._unread.update(batch.id for batch in new if batch.id not in taken)
         try:
+            if any(batch.leases > 1 for batch in fresh):
+                # Some of it may have been sent by this very process, and the answers are not recorded yet.
+                await asyncio.shield(self.recorder.flush())
             flights = await self._reader.open(fresh)
         except StorageUnavailable:  # it went away since the claim: the next claim gives them back first
-            self._unread.update(batch.id for batch in fresh)
+            self._unread |= taken
             raise
         for flight in flights:
             self.pump.add(flight, leased_until)
+
+    def _goes_on(self, batch: Batch, leased_until: float) -> bool:
+        """Whether a claimed batch has a flight already, from before its lease ran out (in a long pause of
+        this process, or while the database was away), and goes on: nobody else has had it meanwhile.
+        """
+        flight = self.pump.flights.get(batch.id)
+        if flight is None:
+            return False
+        if flight.ended:  # nobody waits in it any more, and its end is being recorded
+            return True
+        if batch.leases != flight.batch.leases + 1:  # others may have sent to those who wait in it
+            self.pump.lose([batch.id])
+            return False
+        if flight.lost:
+            flight.batch, flight.lost = batch, False
+            flight.waiting, flight.given_up = flight.given_up, []
+            self.pump.add(flight, leased_until)
+        else:
+            flight.batch = replace(flight.batch, leases=batch.leases)
+            self.pump.extended([batch.id], leased_until)
+        return True
 
     async def _stop(self) -> None:
         """Send nothing more, wait for answers a while, write everything down, give the leases back."""

@@ -155,7 +155,7 @@ returning id;
 
 -- name: finish_many
 delete from batches where id in ids($1) and lease_owner = $2
-returning id;
+returning id, leases;
 
 -- name: release
 update batches set lease_owner = null, lease_until = null where id in ids($1) and lease_owner = $2;

@@ -163,8 +163,19 @@ async def test_a_finished_batch_is_deleted(database: Database) -> None:
     mine = await claim(database, "me", limit=2)
     other = await claim(database, "other")
     ids = [each.id for each in mine + other]
-    assert await database.write(lambda tx: batches.finish_many(tx, ids, "me")) == {m.id for m in mine}
+    assert await database.write(lambda tx: batches.finish_many(tx, ids, "me")) == {m.id: 1 for m in mine}
     assert await database.read(lambda tx: batches.count_of_message(tx, MESSAGE)) == 1
+
+
+async def test_what_is_unclaimed_counts_as_never_touched_unless_somebody_else_has_it(
+    database: Database,
+) -> None:
+    await add_sending(database)
+    await add(database, batch(), batch())
+    [mine] = await claim(database, "me")
+    [other] = await claim(database, "other")
+    await database.write(lambda tx: batches.unclaim(tx, [mine.id, other.id], "me"))
+    assert [(each.id, each.leases) for each in await claim(database, limit=2)] == [(mine.id, 1)]
 
 
 async def test_untouched_batches_of_a_cancelled_message_are_dropped_with_their_sizes(
