@@ -83,8 +83,10 @@ async def claim(
     lanes: Sequence[int] = (TRANSACTIONAL, BULK),
     providers: Sequence[str] = PROVIDERS,
     paced: bool = True,
+    room: int | None = None,
 ) -> list[Batch]:
-    """Leases up to `limit` batches to `owner` for `lease_ms`; two callers never receive the same batch.
+    """Leases up to `limit` batches to `owner` for `lease_ms`, none after the one that reaches `room` members;
+    two callers never receive the same batch.
 
     Claimable: due, of a message that is `sending`, free or with its lease run out, of one of `providers`, and
     not held by a throttle. What has a rate (its message, site or provider) is granted its time in this very
@@ -109,6 +111,10 @@ async def claim(
             await tx.notify_work()  # there are more to look at
     if not picked:
         return []
+    if room is not None:
+        picked, too_many = _fitting(picked, room)
+        if too_many:
+            await tx.execute(_SQL["unclaim"], too_many, owner)
     claimed = sorted({batch.message_id for batch in picked})
     await tx.execute(_SQL["advance_turns"], claimed)  # before they move on: it notes the turn they had
     message_rates = await tx.fetch(_SQL["take_turn"], claimed)
@@ -223,6 +229,16 @@ async def count_of_message(tx: Transaction, message_id: int) -> int:
     """How many batches the message has left."""
     row = await tx.fetch_one(_SQL["count_of_message"], message_id)
     return 0 if row is None else int(row[0])
+
+
+def _fitting(picked: Sequence[Batch], room: int) -> tuple[list[Batch], list[int]]:
+    """Batches up to the one with which `room` is reached, and the ids of the others."""
+    size = 0
+    for fitting, batch in enumerate(picked, start=1):
+        size += batch.size
+        if size >= room:
+            return list(picked[:fitting]), [each.id for each in picked[fitting:]]
+    return list(picked), []
 
 
 def _batch(row: Row) -> Batch:

@@ -137,9 +137,10 @@ class Sender:
             try:
                 providers = self.pump.open_providers(lane)
                 if providers:
-                    limit = max(1, min(MOST_BATCHES, self.pump.room(lane) // size))
+                    room = self.pump.room(lane)
+                    limit = max(1, min(MOST_BATCHES, room // size))
                     leased_until = self._clock.monotonic() + self._limits.lease
-                    claimed = await self._claim_batches(lane, limit, providers)
+                    claimed = await self._claim_batches(lane, limit, room, providers)
                     await self._open(claimed, leased_until)
             except StorageUnavailable as exc:
                 log.warning("storage.unavailable", hint=exc.hint)
@@ -151,7 +152,9 @@ class Sender:
                 size = MAX_MEMBERS
                 await wake.wait()
 
-    async def _claim_batches(self, lane: int, limit: int, providers: Sequence[str]) -> Sequence[Batch]:
+    async def _claim_batches(
+        self, lane: int, limit: int, room: int, providers: Sequence[str]
+    ) -> Sequence[Batch]:
         lease_ms = round(self._limits.lease * 1_000)
         now = self._clock.now()
         # The other lane must not give back what may be claimed anew in the meantime.
@@ -161,7 +164,7 @@ class Sender:
         async def body(tx: Transaction) -> Sequence[Batch]:
             if unread:
                 await batches.unclaim(tx, sorted(unread), self._owner)
-            return await batches.claim(tx, self._owner, now, lease_ms, limit, (lane,), providers, paced)
+            return await batches.claim(tx, self._owner, now, lease_ms, limit, (lane,), providers, paced, room)
 
         try:
             return await self._database.write(body)

@@ -167,6 +167,21 @@ async def test_a_finished_batch_is_deleted(database: Database) -> None:
     assert await database.read(lambda tx: batches.count_of_message(tx, MESSAGE)) == 1
 
 
+@pytest.mark.parametrize(("room", "claimed"), [(1, 1), (3, 1), (4, 2), (9, 3), (10, 4), (100, 4)])
+async def test_a_claim_ends_with_the_batch_that_fills_the_room(
+    database: Database, room: int, claimed: int
+) -> None:
+    await add_sending(database)
+    await add(database, *(batch() for _ in range(4)))  # of three members each
+
+    async def body(tx: Transaction) -> list[Batch]:
+        return await batches.claim(tx, "me", NOW, MINUTE, 4, room=room)
+
+    assert [each.leases for each in await database.write(body)] == [1] * claimed
+    left = await claim(database, "other", limit=4)
+    assert [each.leases for each in left] == [1] * (4 - claimed)
+
+
 async def test_what_is_unclaimed_counts_as_never_touched_unless_somebody_else_has_it(
     database: Database,
 ) -> None:

@@ -41,7 +41,7 @@ async def test_one_lane_does_not_give_back_what_the_other_claims_at_the_same_tim
         running.kill()
 
     running.sender._unread = unread
-    claims = (running.sender._claim_batches(lane, 1, ["fcm"]) for lane in (BULK, TRANSACTIONAL))
+    claims = (running.sender._claim_batches(lane, 1, 500, ["fcm"]) for lane in (BULK, TRANSACTIONAL))
     [claimed], nothing = await asyncio.gather(*claims)
 
     assert (claimed.leases, nothing) == (1, [])
