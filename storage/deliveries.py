@@ -154,14 +154,6 @@ async def failed_page(
     return _deliveries(await tx.fetch(_SQL["failed_page"], site_id, message_id, after_id, limit, wanted))
 
 
-async def failed_ids(
-    tx: Transaction, site_id: int, message_id: int, after_id: int, limit: int
-) -> Sequence[int]:
-    """The subscriptions of `failed_page`, for the audience of a message to all of them."""
-    rows = await tx.fetch(_SQL["failed_page"], site_id, message_id, after_id, limit, None)
-    return [row[0] for row in rows]
-
-
 def _deliveries(rows: Sequence[Row]) -> Sequence[Delivery]:
     return [
         Delivery(id, attempt, variant, None if ended is None else Outcome(ended), reason, code, at)

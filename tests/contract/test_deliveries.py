@@ -168,5 +168,3 @@ async def test_the_failure_list_leaves_out_who_was_reached_skipped_or_is_still_w
         lambda tx: deliveries.failed_page(tx, SITE, MESSAGE, outcome=Outcome.EXPIRED)
     )
     assert [each.outcome for each in expired] == [Outcome.EXPIRED]
-    ids = await database.read(lambda tx: deliveries.failed_ids(tx, SITE, MESSAGE, failed[0], 2))
-    assert list(ids) == failed[1:3]
