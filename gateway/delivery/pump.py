@@ -323,11 +323,12 @@ class Pump:
     def _answered_site(
         self, line: Line, site_id: int, site: SiteWindow, verdict: Verdict, posted_at: float, at: float
     ) -> None:
-        if not verdict.answer.retryable:
+        well = not verdict.answer.retryable
+        if well:
             site.window.answered(posted_at, at)
         if line.sites.get(site_id) is not site:
             return  # it was throttled again since this was posted: another window decides
-        wide = site.window.size >= line.window.size
+        wide = well and site.window.size >= line.window.size
         if wide:
             del line.sites[site_id]
         if wide or not site.full:

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from gateway.delivery.sender import Sender
 from gateway.webpush import PushRequest, Reply
 from storage import sites, throttles
@@ -127,6 +129,59 @@ async def test_a_late_answer_from_before_a_throttle_strands_nobody_who_waits_in_
         transport.rule = lambda _: CREATED
         transport.answer()
         await eventually(lambda: go_on(installation, message.id))
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_pause_finds_those_who_wait_in_a_window_although_late_answers_came(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(600)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    limits = replace(LIMITS, in_flight=80, provider_share=0.5)
+    async with sender(installation, transport, limits=limits) as running:
+        line = running.sender.pump.lines["fcm"]
+        await eventually(lambda: transport.in_flight == 30)
+        await throttle_the_site(installation, transport)
+        while line.sites:
+            transport.answer_first()
+            await asyncio.sleep(0.01)
+        transport.answer_first(BUSY)
+        await eventually(lambda: bool(line.sites))
+        line.window.width = 60.0
+        posted = len(transport.posted)
+        await eventually(lambda: tried_again(installation, transport, posted))
+        await eventually(lambda: line.aside[1] > 0)
+        window = line.sites[installation.site.id]
+        for _ in range(transport.in_flight - 1):
+            transport.answer_first()
+        assert line.sites == {installation.site.id: window}
+        assert line.aside[1] == sum(len(flight.waiting) for flight in window.parked) > 0
+        running.sender.pump.give_back([message.id])
+        assert (line.aside[1], line.waiting[1], window.parked) == (0, 0, [])
+        transport.rule = lambda _: CREATED
+        transport.answer()
+        await asyncio.sleep(3 * LIMITS.look_every)
+        assert not running.task.done()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_429_leaves_a_site_its_window_also_where_the_provider_takes_no_more(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(100)
+    await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    async with sender(installation, transport, limits=LIMITS) as running:
+        line = running.sender.pump.lines["fcm"]
+        await eventually(lambda: transport.in_flight == 30)
+        await throttle_the_site(installation, transport)
+        window = line.sites[installation.site.id]
+        line.window.width = 1.0
+        transport.answer(BUSY)
+        assert line.sites == {installation.site.id: window}
 
 
 async def test_many_small_messages_before_a_large_one_do_not_overfill_a_narrow_line(
