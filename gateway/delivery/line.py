@@ -9,6 +9,7 @@ from gateway.delivery.window import Window
 from storage.batches import BULK, TRANSACTIONAL
 
 LANES = (TRANSACTIONAL, BULK)
+MOST_SITES = 4_096  # that were throttled and are remembered although they have nothing to send
 
 
 @dataclass(eq=False, slots=True)
@@ -65,8 +66,15 @@ class Line:
         """The site has to start again with one push at a time."""
         site = self.sites.get(site_id)
         if site is None:
+            self._forget_a_site()
             site = self.sites[site_id] = SiteWindow(Window(self.limits.provider_in_flight, 1))
         site.window.restart(now)
+
+    def _forget_a_site(self) -> None:
+        """The one that has been here for the longest time of those that send nothing."""
+        if len(self.sites) >= MOST_SITES:
+            idle = (id for id, site in self.sites.items() if not site.parked and site.in_flight == 0)
+            self.sites.pop(next(idle, 0), None)
 
     def park(self, flight: Flight, site: SiteWindow) -> bool:
         """Set a flight aside that was taken from its queue; whether there is room now, and was none before.

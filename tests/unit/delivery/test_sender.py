@@ -11,6 +11,7 @@ import pytest
 
 from gateway.audience import AudienceSpec, Recipient
 from gateway.delivery.limits import SenderLimits
+from gateway.delivery.pump import Pump
 from gateway.scheduler.housekeeper import Housekeeper
 from gateway.webpush import PushHosts, PushRequest, Reply
 from storage import keys, messages, subscriptions
@@ -21,7 +22,7 @@ from storage.subscriptions import NewSubscription, SubscriptionState
 from tests.eventually import eventually
 from tests.fakes.transport import CREATED, FakeTransport
 from tests.unit.installation import AUTH, BROWSER_KEY, ENDPOINTS, P256DH, Installation
-from tests.unit.sending import QUICK, expire_leases, finish, nothing_left, sender, start_due
+from tests.unit.sending import QUICK, Running, expire_leases, finish, nothing_left, sender, start_due
 
 GONE = Reply(410)
 HOUR = 3_600
@@ -606,6 +607,25 @@ async def test_a_mistake_in_a_callback_ends_the_process_loudly(installation: Ins
         async with sender(installation, FakeTransport(broken)) as running:
             await asyncio.wait({running.task}, timeout=5)
     assert caught.group_contains(LookupError)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_mistake_in_what_follows_an_answer_ends_the_process_loudly(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(Pump, "give_back_keys", broken)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with sender(installation, FakeTransport()) as running:
+            await pause_key(running, installation.key.id)
+    assert caught.group_contains(LookupError)
+
+
+async def pause_key(running: Running, key_id: int) -> None:
+    running.sender.pump.pause_key(key_id, "refused")
+    await asyncio.wait({running.task}, timeout=5)
 
 
 async def test_a_message_that_cannot_be_read_fails_alone(
