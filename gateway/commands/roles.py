@@ -33,7 +33,7 @@ from storage import batches
 log = Log(__name__)
 
 ANSWER_WITHIN = 10.0  # seconds that a stop waits for requests being answered
-STOP_SENDERS_WITHIN = 25.0  # longer than a sender waits for its own pushes in flight
+STOP_SENDERS_WITHIN = 25.0  # longer than a sender waits for its pushes in flight and then to record them
 MOST_PUSH_CONNECTIONS = 256
 
 

@@ -18,7 +18,8 @@ class SenderLimits:
     paced_ahead: int = 10_000  # the same, of what has a rate: its members wait for their turn
     lease: float = 30.0  # until somebody else may take over what a dead sender held
     poll: float = 1.0  # between looks at the database when nothing wakes us
-    stop_within: float = 15.0  # that a stop waits for what is in flight
+    stop_within: float = 15.0  # that a stop waits for what is in flight …
+    record_within: float = 8.0  # … and then for the database: then a supervisor loses its patience
     flush_after: float = 0.25  # that a result may wait for company before it is recorded
     look_every: float = 0.5  # until a pause, a cancel or a hold of somebody else's is noticed, at most
 

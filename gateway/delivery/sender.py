@@ -215,7 +215,7 @@ class Sender:
         await self._transport.drain(self._limits.stop_within)
         self._transport.close()  # replies to what is left with an error: another attempt for whoever is next
         try:
-            async with asyncio.timeout(self._limits.stop_within):
+            async with asyncio.timeout(self._limits.record_within):
                 await self.recorder.flush()
                 await self._database.write(lambda tx: batches.release_owner(tx, self._owner))
         except (TimeoutError, StorageUnavailable) as exc:

@@ -25,7 +25,7 @@ LIMITS = SenderLimits()
 # What one kill may repeat: POSTed and not answered, or answered and not recorded.
 REPEATS = LIMITS.in_flight + FULL
 BEYOND_THE_LEASE = LIMITS.lease + 5
-ORPHANS_WITHIN = 2 * LIMITS.stop_within + 5  # seconds: a child finishes what is in flight, and records it
+ORPHANS_WITHIN = LIMITS.stop_within + LIMITS.record_within + 5  # seconds: a child finishes, and records
 _LEADERSHIP_OVER = Query("chaos.leadership_over", *["update leases set until = 0"] * 2)
 _GIVEN_BACK = Query(
     "chaos.given_back", *["select count(*) from batches where lease_owner is null and leases > 0"] * 2
