@@ -19,6 +19,7 @@ MASS_GONE = "mass_gone"  # a reason that senders act upon
 MASS_GONE_WITHIN = 60_000  # milliseconds before such a hold in which the answers came that led to it
 TRUSTED = 86_400_000  # milliseconds that nobody doubts a provider whose mass of 404s an admin has confirmed
 MOST_FAILURES = 10_000  # a push service may be dead for weeks, and the column holds 16 bits
+IN_A_ROW = 600_000  # milliseconds after a hold in which the next failure goes on with its row
 FOR_GOOD = 2**53  # until somebody releases it; every JSON reader can hold it
 
 
@@ -42,7 +43,9 @@ async def hold(
 
     `failures`: how many in a row this one makes. Of several senders that see one outage all say the same.
     """
-    await tx.execute(_SQL["hold"], site_id, provider, until, reason, now, min(failures, MOST_FAILURES))
+    await tx.execute(
+        _SQL["hold"], site_id, provider, until, reason, now, min(failures, MOST_FAILURES), IN_A_ROW
+    )
     await tx.notify_work()
 
 
@@ -84,14 +87,19 @@ async def of_site(tx: Transaction, site_id: int) -> Sequence[Throttle]:
 
 
 async def held(tx: Transaction, now: int, limit: int = 10_000) -> Sequence[Throttle]:
-    """Those that are held at `now`, the soonest to end first."""
-    return [Throttle(*row) for row in await tx.fetch(_SQL["held"], now, limit)]
+    """Those that are held at `now`: whole providers first, then the sites, the last to end first."""
+    providers = [each for each in await of_site(tx, EVERY_SITE) if each.not_before > now]
+    return [*providers, *await _held_sites(tx, now, now, limit - len(providers))]
 
 
 async def in_force(tx: Transaction, now: int, limit: int = 10_000) -> Sequence[Throttle]:
-    """For senders: every row of a provider itself, and the sites that are held at `now`."""
-    rows = [*await tx.fetch(_SQL["of_providers"]), *await tx.fetch(_SQL["held_sites"], now, limit)]
-    return [Throttle(*row) for row in rows]
+    """For senders: every row of a provider itself, and the sites that are held at `now`, or were a while ago
+    and have not answered since."""
+    return [*await of_site(tx, EVERY_SITE), *await _held_sites(tx, now, now - IN_A_ROW, limit)]
+
+
+async def _held_sites(tx: Transaction, now: int, failed_after: int, limit: int) -> list[Throttle]:
+    return [Throttle(*row) for row in await tx.fetch(_SQL["held_sites"], now, failed_after, limit)]
 
 
 async def open_providers(tx: Transaction, now: int, providers: Sequence[str], *, paced: bool) -> list[str]:

@@ -8,8 +8,6 @@ from storage.throttles import EVERY_PROVIDER, EVERY_SITE, MASS_GONE, Throttle
 # the next flush. When the database cannot be written nothing is sent anyway.
 OWN = 1_000
 
-MOST_SITES = 50_000  # whose failures are remembered
-
 Held = tuple[int, str]  # site id, provider
 
 
@@ -28,18 +26,17 @@ class Gate:
         """What storage.throttles.in_force says."""
         rows = list(throttles)
         self._until = {(row.site_id, row.provider): row.not_before for row in rows if row.not_before > now}
-        for row in rows:
-            if row.failures:
-                self._failures[row.site_id, row.provider] = row.failures
-            else:
-                self._failures.pop((row.site_id, row.provider), None)
         self._own = {
             held: (until, made)
             for held, (until, made) in self._own.items()
             if made > now - OWN and until > now
         }
+        own_failures = {held: self._failures[held] for held in self._own if held in self._failures}
+        self._failures = {(row.site_id, row.provider): row.failures for row in rows if row.failures}
         for held, (until, _) in self._own.items():
             self._until[held] = max(until, self._until.get(held, 0))
+        for held, failures in own_failures.items():
+            self._failures[held] = max(failures, self._failures.get(held, 0))
         self._suspected = {name: made for name, made in self._suspected.items() if made > now - OWN}
         self._suspicious = frozenset(
             row.provider for row in rows if row.reason == MASS_GONE and row.not_before > now
@@ -48,8 +45,6 @@ class Gate:
 
     def hold(self, held: Held, until: int, now: int, failures: int) -> None:
         """Found out by this sender: from now on."""
-        if len(self._failures) > MOST_SITES:
-            self._failures.clear()
         self._failures[held] = failures
         self._own[held] = (max(until, self._own.get(held, (0, 0))[0]), now)
         self._until[held] = max(until, self._until.get(held, 0))

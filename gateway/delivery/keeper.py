@@ -83,13 +83,14 @@ class Keeper:
 
     async def watch(self) -> None:
         """Notice soon what is paused, cancelled or held while its batches are open. Runs until cancelled."""
+        has_to_look = True  # at first in any case: what has failed before may answer now
         while True:
-            await asyncio.sleep(self._limits.look_every)
-            if self._pump.has_to_look:
-                try:
+            if has_to_look:
+                # If that fails the recorder notices too, says so and stops sending.
+                with suppress(StorageUnavailable):
                     await self._look([flight for flight in self._pump.flights.values() if flight.waiting])
-                except StorageUnavailable:
-                    continue  # the recorder notices too, says so and stops sending
+            await asyncio.sleep(self._limits.look_every)
+            has_to_look = self._pump.has_to_look
 
     async def _look(self, waiting: Sequence[Flight]) -> None:
         message_ids = sorted({flight.batch.message_id for flight in waiting})

@@ -1,14 +1,16 @@
 -- name: hold
 -- The later time wins, and with it its reason; `since` is when the hold in force began, or the first of several in a
--- row (failures > 0: nothing was answered in between) that are less than ten minutes apart.
+-- row (failures > 1: nothing was answered in between) that are less than $7 apart.
 insert into throttles (site_id, provider, not_before, reason, since, failures) values ($1, $2, $3, $4, $5, $6)
 on conflict (site_id, provider) do update
 set reason = case when excluded.not_before > throttles.not_before then excluded.reason else throttles.reason end,
     since = case when throttles.not_before > excluded.since
-            - (case when throttles.failures > 0 and excluded.failures > 0 then 600000 else 0 end)
+            - (case when throttles.failures > 0 and excluded.failures > 1 then cast($7 as bigint) else 0 end)
         and throttles.since < excluded.since
         then throttles.since else excluded.since end,
-    failures = case when excluded.failures > throttles.failures then excluded.failures else throttles.failures end,
+    failures = case when throttles.failures > excluded.failures
+        and throttles.not_before > excluded.since - cast($7 as bigint)
+        then throttles.failures else excluded.failures end,
     not_before = case when excluded.not_before > throttles.not_before
         then excluded.not_before else throttles.not_before end;
 
@@ -40,16 +42,13 @@ order by site_id, provider limit $1;
 select site_id, provider, not_before, reason, since, failures, rate, next_at, trusted_until from throttles
 where site_id = $1 order by provider;
 
--- name: held
-select site_id, provider, not_before, reason, since, failures, rate, next_at, trusted_until from throttles
-where not_before > $1 order by not_before limit $2;
-
 -- name: of_providers
 select site_id, provider, not_before, reason, since, failures, rate, next_at, trusted_until from throttles where site_id = 0;
 
 -- name: held_sites
+-- And those whose last hold ended after $2 and that have not answered since.
 select site_id, provider, not_before, reason, since, failures, rate, next_at, trusted_until from throttles
-where not_before > $1 and site_id > 0 order by not_before desc limit $2;
+where not_before > $2 and site_id > 0 and (not_before > $1 or failures > 0) order by not_before desc limit $3;
 
 -- name: forget
 delete from throttles

@@ -175,7 +175,7 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         ["subscriptions_never_accepted (ended_at<?)"],
     ),
     ("throttles", "of_providers", (), ["throttles USING PRIMARY KEY (site_id=?)"]),
-    ("throttles", "held_sites", (1, 2), ["throttles USING INDEX throttles_by_time (not_before>?)"]),
+    ("throttles", "held_sites", (1, 2, 3), ["throttles USING INDEX throttles_by_time (not_before>?)"]),
     ("throttles", "rates", ([1],), ["throttles USING PRIMARY KEY (site_id=?)"]),
     ("messages", "sending_past_expiry", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),
     ("messages", "expired_unstarted", (1, 2), ["messages USING INDEX messages_expiring (expires_at<?)"]),

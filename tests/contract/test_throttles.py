@@ -35,19 +35,47 @@ async def test_a_hold_after_another_has_ended_begins_anew(database: Database) ->
     assert (await only(database)).since == NOW + 100
 
 
-async def test_held_lists_what_is_held_now_by_its_end(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("failures", "pause", "since"), [(2, 599_999, NOW), (2, 600_000, NOW + 600_060), (1, 100, NOW + 160)]
+)
+async def test_a_failure_that_is_not_the_first_goes_on_with_a_hold_less_than_ten_minutes_ago(
+    database: Database, failures: int, pause: int, since: int
+) -> None:
+    now = NOW + 60 + pause
+    await database.write(lambda tx: throttles.hold(tx, SITE, "fcm", NOW + 60, "retry_after", NOW, 1))
+    await database.write(lambda tx: throttles.hold(tx, SITE, "fcm", now + 60, "retry_after", now, failures))
+    found = await only(database)
+    assert (found.since, found.failures) == (since, failures)
+
+
+async def test_failures_of_long_ago_are_not_counted_on(database: Database) -> None:
+    now = NOW + 60 + 600_000
+    await database.write(lambda tx: throttles.hold(tx, SITE, "fcm", NOW + 60, "retry_after", NOW, 9))
+    await database.write(lambda tx: throttles.hold(tx, SITE, "fcm", now + 60, "retry_after", now, 1))
+    assert (await only(database)).failures == 1
+
+
+async def test_held_lists_providers_first_and_then_the_sites_that_are_held_longest(
+    database: Database,
+) -> None:
     async def fill(tx: Transaction) -> None:
         await throttles.hold(tx, EVERY_SITE, "apple", FOR_GOOD, "mass_gone", NOW)
+        await throttles.hold(tx, EVERY_SITE, "fcm", NOW, "breaker", NOW, 1)
+        await throttles.hold(tx, EVERY_SITE, "other", NOW + 1, "breaker", NOW, 1)
         await throttles.hold(tx, SITE, EVERY_PROVIDER, NOW + 5, "retry_after", NOW)
-        await throttles.hold(tx, SITE, "fcm", NOW, "retry_after", NOW)
+        await throttles.hold(tx, SITE + 1, "fcm", FOR_GOOD, "retry_after", NOW)
+        await throttles.hold(tx, SITE, "fcm", NOW, "retry_after", NOW, 1)
         await throttles.set_rate(tx, SITE, "wns", 9)
 
     await database.write(fill)
     found = await database.read(lambda tx: throttles.held(tx, NOW))
     assert [(each.site_id, each.provider) for each in found] == [
-        (SITE, EVERY_PROVIDER),
         (EVERY_SITE, "apple"),
+        (EVERY_SITE, "other"),
+        (SITE + 1, "fcm"),
+        (SITE, EVERY_PROVIDER),
     ]
+    assert await database.read(lambda tx: throttles.held(tx, NOW, 3)) == found[:3]
 
 
 async def test_a_released_hold_keeps_its_rate(database: Database) -> None:
@@ -89,15 +117,23 @@ async def test_a_confirmed_provider_is_not_held_and_trusted_for_a_day_whatever_h
     assert await database.write(lambda tx: throttles.forget(tx, NOW + 10 + TRUSTED)) == 1
 
 
-async def test_senders_hear_of_providers_and_of_sites_that_are_held(database: Database) -> None:
+async def test_senders_hear_of_providers_and_of_sites_that_are_held_or_have_failed_of_late(
+    database: Database,
+) -> None:
     async def fill(tx: Transaction) -> None:
         await throttles.hold(tx, EVERY_SITE, "apple", NOW - 9, "breaker", NOW - 99, 1)
         await throttles.hold(tx, SITE, "fcm", NOW + 5, "retry_after", NOW)
         await throttles.hold(tx, SITE, "wns", NOW, "retry_after", NOW)
+        await throttles.hold(tx, SITE, "mozilla", NOW - 599_999, "retry_after", NOW - 700_000, 2)
+        await throttles.hold(tx, SITE, "other", NOW - 600_000, "retry_after", NOW - 700_000, 2)
 
     await database.write(fill)
     found = await database.read(lambda tx: throttles.in_force(tx, NOW))
-    assert {(each.site_id, each.provider) for each in found} == {(EVERY_SITE, "apple"), (SITE, "fcm")}
+    assert {(each.site_id, each.provider) for each in found} == {
+        (EVERY_SITE, "apple"),
+        (SITE, "fcm"),
+        (SITE, "mozilla"),
+    }
 
 
 @pytest.mark.parametrize("rate", [None, 7])

@@ -135,6 +135,16 @@ def test_a_failure_that_another_sender_saw_ends_with_the_first_answer_after_the_
     assert judge.written.recovered == [(EVERY_SITE, "fcm")]
 
 
+def test_failures_that_the_database_does_not_mention_are_forgotten() -> None:
+    judge = Judge()
+    for site_id in (SITE, SITE + 1):
+        judge.answered(Verdict(Answer.THROTTLED, 429), posted_at=0.0, at=0.1, site_id=site_id)
+    judge.gate.know([], NOW + 900)
+    assert judge.gate.failing  # of our own, not written yet
+    judge.gate.know([], NOW + 1_200)
+    assert not judge.gate.failing
+
+
 def test_what_the_database_calls_well_is_not_written_again() -> None:
     judge = Judge()
     judge.know(NOW - 1, 3, NOW)

@@ -7,12 +7,12 @@ from gateway.scheduler.overdue import expire_overdue
 from gateway.throttles import Gone, resume_provider
 from gateway.webpush import Reply
 from storage import throttles
-from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE
+from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE, Throttle
 from tests.eventually import eventually
 from tests.fakes.flaky_database import FlakyDatabase
-from tests.fakes.transport import FakeTransport
+from tests.fakes.transport import CREATED, FakeTransport
 from tests.unit.installation import Installation
-from tests.unit.sending import sender, start_due
+from tests.unit.sending import nothing_left, sender, start_due
 
 
 async def hold(
@@ -114,3 +114,32 @@ async def test_messages_of_which_nobody_is_overdue_cost_one_look_for_all_and_no_
     assert (database.reads, database.writes) == (1, 3)
     assert await expire_overdue(database, installation.clock.now()) == 0
     assert (database.reads, database.writes) == (2, 3)
+
+
+async def test_holds_of_a_site_with_answers_in_between_are_two_though_the_sender_was_started_anew(
+    installation: Installation,
+) -> None:
+    ids = await installation.subscribe(50)
+    site_id, clock = installation.site.id, installation.clock
+    await hold(installation, clock.now() + 4_000, "retry_after", 1, site_id)
+    clock.advance(10)
+    first = await installation.add_message(AudienceSpec(subscriptions=tuple(ids[:20])))
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    async with sender(installation, transport) as running:
+        await eventually(lambda: transport.in_flight == 20 and running.sender.pump.gate.failing)
+        transport.answer(CREATED)
+        await eventually(lambda: nothing_left(installation, first.id))
+        assert (await only_hold(installation)).failures == 0
+    slow = await installation.add_message(ttl=300, rate=1)
+    await start_due(installation)
+    clock.advance(500)
+    await hold(installation, clock.now() + 4_000, "retry_after", 2, site_id)
+    clock.advance(1)
+    await Housekeeper(installation.context).step()
+    assert await expired(installation, slow.id) == 0
+
+
+async def only_hold(installation: Installation) -> Throttle:
+    (found,) = await installation.database.read(throttles.all)
+    return found
