@@ -101,12 +101,20 @@ class Play:
                 if id in self.ended:
                     url = ENDPOINTS["fcm"].format(number)
                     self.last_posts.setdefault(url, self.posts[url])
-            self.transport = FakeTransport(self.reply)
-            self.stop_asked = asyncio.Event()
-            context = replace(self.installation.context, database=self.database)
-            owner = f"sender-{self.random.random()}"
-            made = Sender(context, self.transport, owner, Metrics(), LIMITS, POLICY, self.random.random)
-            self.task = asyncio.create_task(made.run(self.stop_asked))
+            self.launch()
+
+    def launch(self) -> None:
+        self.transport = FakeTransport(self.reply)
+        self.stop_asked = asyncio.Event()
+        self.task = self.run_sender(self.transport, self.database, self.stop_asked)
+
+    def run_sender(
+        self, transport: FakeTransport, database: FlakyDatabase, stop: asyncio.Event
+    ) -> asyncio.Task[None]:
+        context = replace(self.installation.context, database=database)
+        owner = f"sender-{self.random.random()}"
+        made = Sender(context, transport, owner, Metrics(), LIMITS, POLICY, self.random.random)
+        return asyncio.create_task(made.run(stop))
 
     async def work(self) -> None:
         await asyncio.sleep(self.random.choice((0, 0.005, 0.03)))
@@ -133,11 +141,11 @@ class Play:
         self.answer_pending()
 
     def answer_pending(self) -> None:
-        def say(request: PushRequest) -> Reply:
-            self.said[request.url].add(201)
-            return CREATED
+        self.transport.answer_each(self.accept)
 
-        self.transport.answer_each(say)
+    def accept(self, request: PushRequest) -> Reply:
+        self.said[request.url].add(201)
+        return CREATED
 
     async def wait(self) -> None:
         self.installation.clock.advance(self.random.choice((1, 3, 10)))
