@@ -65,7 +65,7 @@ def counting_sink(folder: Path, pace: Pace) -> Iterator[CountingSink]:
     share = f"{pace.flapping:.2f}% yes; " if pace.flapping else ""
     http = f"""
   log_format posts '$msec $request_time $status $uri';
-  limit_req_zone $server_name zone=pace:64k rate={pace.rate}r/s;
+  limit_req_zone $server_port zone=pace:64k rate={pace.rate}r/s;
   split_clients $request_id $unavailable {{ {share}* ""; }}
 """
     # `return` would answer before the pace is kept, so that each push is first looked for as a file.
