@@ -25,7 +25,7 @@ GONE_ANSWERS, GONE_SECONDS = 200, MASS_GONE_WITHIN // SECOND
 KEY_ANSWERS, KEY_SECONDS = 20, 60
 THROTTLED_ANSWERS, THROTTLED_SECONDS = 20, 10  # 429s of one site's hold are one of these
 # Retry-After may say a month: who was refused waits for it, the others not without asking now and then.
-LONGEST_HOLD = HOUR
+LONGEST_HOLD = 24 * HOUR
 MOST_KEYS = MOST_FAILING = 4_096
 
 _MARKS = {
