@@ -56,6 +56,7 @@ class Recorder:
         self._gathering = self._new()
         self._flushing: Unrecorded | None = None
         self._due = asyncio.Event()
+        self._flushed = asyncio.Event()  # another one after each flush
         self._timer: asyncio.TimerHandle | None = None
         self._failed = False
         self._lock = asyncio.Lock()
@@ -108,6 +109,14 @@ class Recorder:
             await self._due.wait()
             await self.flush()
 
+    async def catch_up(self) -> None:
+        """Wait until `run` has recorded what was gathered so far, however long that takes."""
+        awaited = self._gathering or self._flushing
+        while awaited is not None and (awaited is self._gathering or awaited is self._flushing):
+            if awaited is self._gathering:
+                self._due.set()
+            await self._flushed.wait()
+
     async def flush(self) -> None:
         """Record everything gathered so far, however long that takes."""
         async with self._lock:
@@ -117,6 +126,8 @@ class Recorder:
                 await self._write(self._flushing)
                 finished, self._flushing = self._flushing.finished, None
                 self._failed = False
+                self._flushed.set()
+                self._flushed = asyncio.Event()
                 self.on_flushed(finished)
 
     async def _write(self, unrecorded: Unrecorded) -> None:

@@ -180,7 +180,7 @@ class Sender:
         try:
             if any(batch.leases > 1 for batch in fresh):
                 # Some of it may have been sent by this very process, and the answers are not recorded yet.
-                await asyncio.shield(self.recorder.flush())
+                await self.recorder.catch_up()
             flights = await self._reader.open(fresh)
         except StorageUnavailable:  # it went away since the claim: the next claim gives them back first
             self._unread |= taken

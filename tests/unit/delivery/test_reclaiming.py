@@ -122,6 +122,33 @@ async def test_a_batch_that_was_lost_and_nobody_took_goes_on_without_waiting_for
     assert len(set(posted_to(transport))) == len(transport.posted) == 100
 
 
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_whoever_waits_for_what_was_answered_does_not_wait_until_nobody_answers_any_more(
+    installation: Installation,
+) -> None:
+    [id] = await installation.subscribe(1)
+    await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    async with sender(installation, transport) as running:
+        await eventually(lambda: transport.in_flight == 1)
+        [flight] = running.sender.pump.flights.values()
+
+        async def go_on_answering() -> None:
+            while True:
+                running.sender.recorder.settle(flight, id, Outcome.ACCEPTED)
+                await asyncio.sleep(0.001)
+
+        answering = asyncio.create_task(go_on_answering())
+        await eventually(lambda: running.sender.recorder.unrecorded)
+        async with asyncio.timeout(5):
+            await running.sender.recorder.catch_up()
+        assert not answering.done()
+        answering.cancel()
+        transport.answer()
+    assert len(await installation.deliveries(flight.batch.message_id)) == 1
+
+
 async def test_answers_from_before_an_outage_count_before_a_batch_is_read_again(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
