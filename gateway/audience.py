@@ -1,15 +1,13 @@
-"""Whom a message addresses, as it is stored, and the one function that judges each of them once.
+"""Whom a message addresses, as it is stored.
 
 `messages.audience_spec` holds the JSON of an `AudienceSpec`. The API turns what an admin wrote (ids with
 their prefixes) into one; the scheduler reads it when the message starts; the sender reads recipients' data.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, json
-
-from storage.messages import Message
 
 MAX_NAMED = 10_000  # ids in one audience
 
@@ -77,23 +75,3 @@ def read_audience(stored: str) -> AudienceSpec:
 
 def write_audience(spec: AudienceSpec) -> str:
     return _ENCODER.encode(spec).decode()
-
-
-# A subscription as it was when its step of the audience was read: id, provider. The driver's own row.
-Candidate = tuple[int, str]
-
-
-class Plan(NamedTuple):
-    """When a recipient's batch may be claimed, in milliseconds since the epoch, and in which stage."""
-
-    due_at: int
-    stage: int
-
-
-def plan(recipient: Candidate, message: Message, now: int) -> Plan:  # noqa: ARG001
-    """Judge one recipient of a message, exactly once: when is it their turn? Pure.
-
-    Everybody at once, at the message's start. Whatever moves a recipient in time decides here or, later,
-    by writing another batch; nothing else schedules.
-    """
-    return Plan(now, 0)

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UNSET
 
 from gateway.audience import AudienceSpec, write_audience
+from gateway.campaigns.rules import Rules, write_rules
 from gateway.content import Content, Notification, Options, write_content
 from gateway.errors import FieldError, InvalidRequest, PayloadTooLarge
 from gateway.nesting import check_nesting
@@ -29,6 +30,7 @@ class Draft:
     send_at: int | None
     expires_at: int | None
     rate: int | None
+    rules: Rules
 
 
 def make_message(
@@ -58,6 +60,7 @@ def make_message(
         send_at=send_at,
         expires_at=draft.expires_at,
         created_at=created_at,
+        rules=write_rules(draft.rules),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from msgspec import UNSET, UnsetType
 
 from gateway.audience import AudienceSpec, read_audience
+from gateway.campaigns.rules import read_rules
 from gateway.content import read_content
 from gateway.context import Context
 from gateway.errors import WrongState
@@ -55,6 +56,7 @@ async def replay_message(
         send_at=None,
         expires_at=failed.expires_at if expires_at is UNSET else expires_at,
         rate=failed.rate,
+        rules=read_rules(failed),
     )
     message = make_message(
         draft,

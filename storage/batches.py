@@ -39,6 +39,7 @@ class Batch:
     lane: int
     created_at: int
     leases: int = 0  # how often it was claimed; 1 on its first claim, so nobody has sent any of it before
+    window_ends_at: int | None = None  # from then on it must not be sent as it stands: plan its members anew
     paced_from: int = 0  # of a claimed batch with a rate: send its members evenly from here on …
     paced_for: int = 0  # … for so many milliseconds; 0: there is no rate
 
@@ -64,6 +65,7 @@ async def add_many(tx: Transaction, batches: Sequence[Batch]) -> None:
                 batch.lane,
                 batch.created_at,
                 batch.leases,
+                batch.window_ends_at,
             )
             for batch in batches
         ],

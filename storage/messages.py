@@ -66,6 +66,9 @@ class Message:
     freeze_ceiling: int | None = None
     turn: int = 0
     next_at: int = 0
+    rules: str = "{}"  # JSON: who and when, beyond what stands above (gateway.rules)
+    resolved: str | None = None  # JSON: the expression of its audience as it was when the message started
+    winner: int | None = None  # the variant that the rest gets
 
 
 # The order of the columns wherever a message is read or written whole (storage/sql/messages.sql).
@@ -149,6 +152,7 @@ async def update_before_start(tx: Transaction, message: Message) -> bool:
         message.rate,
         message.send_at,
         message.expires_at,
+        message.rules,
     )
     if changed:
         await tx.notify_work()

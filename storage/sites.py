@@ -1,6 +1,6 @@
 """Sites: the tenants. Everything else but the admin tokens belongs to one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,6 +68,11 @@ async def page(
     else:
         rows = await tx.fetch(_SQL["page_of"], after_id, limit, list(only))
     return [_site(row) for row in rows]
+
+
+async def by_ids(tx: Transaction, ids: Collection[int]) -> Mapping[int, Site]:
+    """Those that exist."""
+    return {site.id: site for site in await page(tx, limit=len(ids), only=ids)} if ids else {}
 
 
 async def update(tx: Transaction, site: Site) -> None:

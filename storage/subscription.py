@@ -106,6 +106,14 @@ class MemberRow(NamedTuple):
     seen_at: int
 
 
+class RecipientRow(NamedTuple):
+    """What `plan` may ask of each recipient. The driver's own row is returned, not this class."""
+
+    id: int
+    provider: str
+    timezone: str | None = None
+
+
 class Gone(NamedTuple):
     """A push service said at `at` that the subscription with this endpoint does not work any more."""
 

@@ -191,10 +191,19 @@ async def members(tx: Transaction, site_id: int, ids: Sequence[int]) -> Sequence
 
 
 async def audience_step(
-    tx: Transaction, site_id: int, after_id: int, ceiling: int, limit: int
-) -> Sequence[tuple[int, str]]:
-    """(id, provider) of the next active subscriptions with after_id < id <= ceiling, by id. Hot path."""
-    return await tx.fetch(_SQL["audience_step"], site_id, after_id, ceiling, limit)
+    tx: Transaction, site_id: int, after_id: int, ceiling: int, limit: int, *, details: bool = False
+) -> Sequence[Row]:
+    """(id, provider) of the next active subscriptions with after_id < id <= ceiling, by id. Hot path.
+
+    `details`: with the columns of RecipientRow instead.
+    """
+    query = _SQL["audience_step_details"] if details else _SQL["audience_step"]
+    return await tx.fetch(query, site_id, after_id, ceiling, limit)
+
+
+async def details(tx: Transaction, site_id: int, ids: Sequence[int]) -> Sequence[Row]:
+    """The columns of RecipientRow of those that exist, in no order."""
+    return await tx.fetch(_SQL["details"], site_id, list(ids))
 
 
 async def by_ids(tx: Transaction, site_id: int, ids: Sequence[int]) -> Sequence[tuple[int, str, str]]:

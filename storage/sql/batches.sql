@@ -1,7 +1,7 @@
 -- name: add
 insert into batches (id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at,
-    leases)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+    leases, window_ends_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 
 -- name: claim (sqlite)
 -- Walks the next $9 sending messages in the order of their turns (messages_sending). One that has nothing due costs one
@@ -26,7 +26,8 @@ where id in (
         and b.message_id = m.id and b.provider = p.value and b.due_at <= $2
         and (b.lease_until is null or b.lease_until <= lease_now())
     limit $4)
-returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases,
+    window_ends_at;
 
 -- name: claim (postgres)
 -- The same walk: the lateral subqueries keep the order of their outer side and stop at the limit. What another
@@ -57,7 +58,8 @@ with picked as materialized (
 )
 update batches set lease_owner = $1, lease_until = lease_now() + $3, leases = leases + 1
 where id in (select id from picked)
-returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases,
+    window_ends_at;
 
 -- name: walked
 -- The messages that the claim has just looked at.
@@ -106,7 +108,8 @@ update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = le
 where id in (
     select id from batches
     where message_id = $1 and (lease_until is null or lease_until <= lease_now()) limit $3)
-returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases,
+    window_ends_at;
 
 -- name: claim_of_message (postgres)
 with picked as materialized (
@@ -116,7 +119,8 @@ with picked as materialized (
 )
 update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = leases + 1
 where id in (select id from picked)
-returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases,
+    window_ends_at;
 
 -- name: overdue
 -- Where anything of `claim_overdue` is; a row costs one look into the provider's due batches.
@@ -135,7 +139,8 @@ where id in (
     where message_id = $1 and provider = $5 and due_at <= $6
         and ((attempt = 1 and $7 = 1) or (attempt > 1 and created_at <= $8))
         and (lease_until is null or lease_until <= lease_now()) limit $3)
-returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases,
+    window_ends_at;
 
 -- name: claim_overdue (postgres)
 with picked as materialized (
@@ -147,7 +152,8 @@ with picked as materialized (
 )
 update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = leases + 1
 where id in (select id from picked)
-returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases;
+returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases,
+    window_ends_at;
 
 -- name: extend
 update batches set lease_until = lease_now() + cast($3 as bigint) where id in ids($1) and lease_owner = $2

@@ -4,20 +4,20 @@
 insert into messages (
     id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
-    freeze_ceiling, turn, next_at)
+    freeze_ceiling, turn, next_at, rules, resolved, winner)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-    $24, $25, $26);
+    $24, $25, $26, $27, $28, $29);
 
 -- name: get
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
-    freeze_ceiling, turn, next_at
+    freeze_ceiling, turn, next_at, rules, resolved, winner
 from messages where site_id = $1 and id = $2;
 
 -- name: by_ids
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
-    freeze_ceiling, turn, next_at
+    freeze_ceiling, turn, next_at, rules, resolved, winner
 from messages where id in ids($1);
 
 -- name: states
@@ -27,13 +27,13 @@ select id, state from messages where id in ids($1);
 -- Without audiences: each may be a megabyte of names.
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, '', ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
-    freeze_ceiling, turn, next_at
+    freeze_ceiling, turn, next_at, rules, resolved, winner
 from messages where site_id = $1 and id < $2 order by id desc limit $3;
 
 -- name: update_before_start
 update messages
 set state = $3, priority = $4, lane = $5, content = $6, audience_spec = $7, ttl = $8, rate = $9, send_at = $10,
-    expires_at = $11
+    expires_at = $11, rules = $12
 where site_id = $1 and id = $2 and state in ('draft', 'scheduled');
 
 -- name: find_idempotent
@@ -51,7 +51,7 @@ delete from idempotency_keys where (site_id, key) in (
 -- Lane by lane, so that each is a range of the partial index: what is scheduled for later is never looked at.
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
-    freeze_ceiling, turn, next_at
+    freeze_ceiling, turn, next_at, rules, resolved, winner
 from messages where id in (
         select id from (
             select id from messages
@@ -80,7 +80,7 @@ where id = $1;
 -- One that was paused before its start has no ceiling yet, and nobody in it.
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
-    freeze_ceiling, turn, next_at
+    freeze_ceiling, turn, next_at, rules, resolved, winner
 from messages where frozen_at is null and state in ('sending', 'paused') and started_at is not null
 order by id limit $1;
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from gateway.api.admin.audiences import Audience, ShownAudience, to_spec
 from gateway.api.moments import Moment, from_moment
 from gateway.audience import read_audience
+from gateway.campaigns.rules import Rules, read_rules
 from gateway.content import Notification, Options, read_content
 from gateway.failures import FailedOutcome
 from gateway.message_draft import Draft
@@ -17,7 +19,7 @@ from storage.messages import MessageState, Priority
 Rate = Annotated[int, Meta(ge=1, le=1_000_000, description="At most so many a second.")]
 
 
-class NewMessage(Struct, frozen=True, forbid_unknown_fields=True):
+class NewMessage(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     notification: Notification
     audience: Audience
     options: Options = Options()
@@ -78,7 +80,7 @@ class Results(Struct, frozen=True):
     click_rate: float | None
 
 
-class Message(Struct, frozen=True):
+class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
     id: str
     replay_of: Annotated[str | None, Meta(description="The message that this one sends once more.")]
     state: MessageState
@@ -111,6 +113,7 @@ def read_draft(new: NewMessage) -> Draft:
         send_at=None if new.send_at is None else from_moment(new.send_at, "send_at"),
         expires_at=None if new.expires_at is None else from_moment(new.expires_at, "expires_at"),
         rate=new.rate,
+        rules=Rules(**{name: getattr(new, name) for name in Rules.__struct_fields__}),
     )
 
 
@@ -127,6 +130,7 @@ def merge(change: MessageChange, before: messages.Message) -> Draft:
         send_at=_time(change.send_at, before.send_at, "send_at"),
         expires_at=_time(change.expires_at, before.expires_at, "expires_at"),
         rate=before.rate if change.rate is UNSET else change.rate,
+        rules=_rules(change, read_rules(before)),
     )
 
 
@@ -134,3 +138,9 @@ def _time(given: Moment | UnsetType | None, before: int | None, path: str) -> in
     if given is UNSET:
         return before
     return None if given is None else from_moment(given, path)
+
+
+def _rules(change: MessageChange, before: Rules) -> Rules:
+    """Those that the change names, the others as before."""
+    given = {name: getattr(change, name, UNSET) for name in Rules.__struct_fields__}
+    return replace(before, **{name: value for name, value in given.items() if value is not UNSET})

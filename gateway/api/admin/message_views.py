@@ -8,6 +8,7 @@ from gateway.api.admin.audiences import from_spec
 from gateway.api.admin.message_types import Message, Progress, Results
 from gateway.api.moments import to_moment, to_optional_moment
 from gateway.audience import read_audience
+from gateway.campaigns.rules import Rules, read_rules
 from gateway.content import read_content
 from gateway.messages import MessageWithProgress
 from storage import messages
@@ -19,7 +20,7 @@ from storage.throttles import FOR_GOOD
 def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = True) -> Message:
     message = found.message
     waiting = found.waiting
-    content = read_content(message)
+    content, rules = read_content(message), read_rules(message)
     return Message(
         id=encode_id(Kind.MESSAGE, message.id),
         replay_of=None if message.parent_id is None else encode_id(Kind.MESSAGE, message.parent_id),
@@ -41,6 +42,7 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         progress=_progress(found, now),
         results=_results(found),
         audience=from_spec(read_audience(message.audience_spec)) if with_audience else UNSET,
+        **{name: getattr(rules, name) for name in Rules.__struct_fields__},
     )
 
 

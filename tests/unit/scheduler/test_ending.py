@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.audience import AudienceSpec
+from gateway.campaigns.plan import Timetable
 from gateway.metrics import Metrics
 from gateway.scheduler.finisher import AT_ONCE
 from gateway.scheduler.freezer import Freezer
@@ -176,8 +177,8 @@ async def test_a_cancel_in_the_middle_of_the_freeze_leaves_those_judged_so_far(
     await Starter(installation.context, Metrics()).step()
     if judged_before:
         freezer = Freezer(installation.context, Metrics(), step=judged_before)
-        stored = await installation.message(message.id)
-        assert await freezer._write(stored, 0, await freezer._read(stored, 0), None)
+        timetable = Timetable.of(await installation.message(message.id), installation.site)
+        assert await freezer._write(timetable, 0, await freezer._read(timetable, 0), None)
     await cancel(installation, message.id)
 
     await start_due(installation)

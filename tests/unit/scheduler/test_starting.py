@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.audience import AudienceSpec, write_audience
+from gateway.campaigns.plan import Timetable
 from gateway.metrics import Metrics
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.starter import Starter
@@ -240,7 +241,7 @@ async def test_a_message_that_was_cancelled_meanwhile_is_not_started(installatio
 
     starter = Starter(installation.context, Metrics())
     await installation.database.write(cancel)
-    await starter._start(message, installation.clock.now())
+    await starter._start(Timetable.of(message, installation.site), installation.clock.now())
 
     assert await claim_all(installation) == []
     assert (await installation.message(message.id)).state is MessageState.CANCELLED

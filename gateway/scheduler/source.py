@@ -1,0 +1,83 @@
+"""Reads whom a message addresses: step by step when it may be everybody, at once when they are named."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec import UNSET
+
+from gateway.audience import AudienceSpec, read_audience
+from gateway.campaigns.plan import Timetable
+from storage import deliveries, subscriptions
+from storage.database import Row, Transaction
+from storage.subscriptions import SubscriptionState
+
+
+class Step(NamedTuple):
+    """One page of an audience: whom it found, where the next one begins, and whether there is none."""
+
+    rows: Sequence[Row]  # columns of RecipientRow; of a plain message id and provider
+    end: int
+    last: bool
+
+
+class Named(NamedTuple):
+    """The named part of the world that exists. `unknown` counts names that are nobody's."""
+
+    rows: Sequence[Row]
+    unknown: int
+
+
+def is_named(audience: AudienceSpec) -> bool:
+    """Whether it is small enough to be read and frozen in one transaction."""
+    return audience.all is UNSET and audience.failures_of is UNSET
+
+
+async def read_step(tx: Transaction, timetable: Timetable, cursor: int, limit: int) -> Step:
+    """The page behind `cursor`, in one snapshot."""
+    message = timetable.message
+    audience = read_audience(message.audience_spec)
+    if audience.failures_of is not UNSET:
+        return await _failures(tx, timetable, audience, cursor, limit)
+    ceiling = message.freeze_ceiling
+    assert ceiling is not None, "a message that has started has a ceiling"
+    details = not timetable.is_plain
+    rows = await subscriptions.audience_step(tx, message.site_id, cursor, ceiling, limit, details=details)
+    return Step(rows, rows[-1][0] if rows else cursor, len(rows) < limit)
+
+
+async def _failures(
+    tx: Transaction, timetable: Timetable, audience: AudienceSpec, cursor: int, limit: int
+) -> Step:
+    """Those who can be sent to (again): whoever is gone stays so."""
+    site_id = timetable.message.site_id
+    assert audience.failures_of is not UNSET
+    failed = await deliveries.failed_page(tx, site_id, audience.failures_of, cursor, limit)
+    ids = [each.subscription_id for each in failed if audience.asks_for(each.outcome)]
+    found = await subscriptions.by_ids(tx, site_id, ids) if ids else ()
+    rows = await _active(tx, timetable, [row[:3] for row in found])
+    return Step(rows, failed[-1].subscription_id if failed else cursor, len(failed) < limit)
+
+
+async def read_named(tx: Transaction, timetable: Timetable) -> Named:
+    """Whom the names mean at this moment. All in one snapshot: between two, a visitor could change names."""
+    message = timetable.message
+    audience = read_audience(message.audience_spec)
+    names = audience.named_external_ids
+    if names is not None:
+        known = await subscriptions.by_external_ids(tx, message.site_id, names)
+        rows = await _active(tx, timetable, [row[1:] for row in known])
+        return Named(rows, len(names) - len({external_id for external_id, *_ in known}))
+    assert audience.subscriptions is not UNSET
+    found = await subscriptions.by_ids(tx, message.site_id, audience.subscriptions)
+    rows = await _active(tx, timetable, found)
+    return Named(rows, len(audience.subscriptions) - len(found))
+
+
+async def _active(
+    tx: Transaction, timetable: Timetable, found: Sequence[tuple[int, str, str]]
+) -> Sequence[Row]:
+    """Those of (id, provider, state) that can be sent to."""
+    active = [(id, provider) for id, provider, state in found if state == SubscriptionState.ACTIVE]
+    if timetable.is_plain or not active:
+        return active
+    return await subscriptions.details(tx, timetable.message.site_id, [id for id, _ in active])
