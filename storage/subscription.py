@@ -114,6 +114,15 @@ class RecipientRow(NamedTuple):
     timezone: str | None = None
 
 
+class VisitorRow(NamedTuple):
+    """What a message may say of each recipient, or ask about them when their turn comes."""
+
+    id: int
+    language: str | None = None
+    timezone: str | None = None
+    attributes: str | None = None  # JSON
+
+
 class Gone(NamedTuple):
     """A push service said at `at` that the subscription with this endpoint does not work any more."""
 

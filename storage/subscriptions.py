@@ -26,6 +26,7 @@ from storage.subscription import NewSubscription as NewSubscription
 from storage.subscription import Registered as Registered
 from storage.subscription import Subscription as Subscription
 from storage.subscription import SubscriptionState as SubscriptionState
+from storage.subscription import VisitorRow as VisitorRow
 
 _SQL = load("subscriptions")
 
@@ -204,6 +205,11 @@ async def audience_step(
 async def details(tx: Transaction, site_id: int, ids: Sequence[int]) -> Sequence[Row]:
     """The columns of RecipientRow of those that exist, in no order."""
     return await tx.fetch(_SQL["details"], site_id, list(ids))
+
+
+async def visitors(tx: Transaction, site_id: int, ids: Sequence[int]) -> dict[int, VisitorRow]:
+    """By id, those that exist. For messages that say something of each recipient."""
+    return {row[0]: VisitorRow(*row) for row in await tx.fetch(_SQL["visitors"], site_id, list(ids))}
 
 
 async def by_ids(tx: Transaction, site_id: int, ids: Sequence[int]) -> Sequence[tuple[int, str, str]]:

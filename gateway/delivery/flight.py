@@ -9,6 +9,7 @@ from gateway.delivery.retry import SECOND, deadline, remaining_ttl
 from gateway.keys import LONGEST_WAIT
 from storage.batches import Batch
 from storage.keys import ApplicationServerKey
+from storage.subscription import VisitorRow
 
 KEY_LOOK_AGAIN = 60_000  # milliseconds until members whose key is paused are looked at again, at first
 KEY_IS_PAUSED = "the application server key is paused"
@@ -43,6 +44,7 @@ class Flight:
     ended: bool = False  # the last outcome is known
     leased_until: float = inf  # monotonic seconds
     complained: bool = False  # a failure to render was logged
+    visitors: Mapping[int, VisitorRow] | None = None  # by subscription id; only if the message asks for them
     header_lines: dict[tuple[int, str], list[str]] = field(default_factory=dict)  # by (key id, origin)
     first_attempt_at: int = field(init=False)
     deadline: int = field(init=False)

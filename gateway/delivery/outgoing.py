@@ -8,6 +8,7 @@ from gateway.audience import read_audience
 from gateway.content import Options, read_content
 from gateway.payload import PayloadTemplate
 from storage.messages import Message
+from storage.subscription import VisitorRow
 
 # The content of a message that has started never changes. With data for 10,000 recipients it is megabytes.
 MOST = 64
@@ -40,7 +41,18 @@ class Outgoing:
     def options(self) -> Options:
         return read_content(self._message).options
 
-    def render(self, event_token: str, external_id: str | None) -> bytes:
+    @property
+    def needs_visitors(self) -> bool:
+        """Whether `render` asks for more of each recipient than the members of every batch tell."""
+        return False
+
+    def render(
+        self,
+        event_token: str,
+        external_id: str | None,
+        variant: int = 0,  # noqa: ARG002
+        visitor: VisitorRow | None = None,  # noqa: ARG002
+    ) -> bytes:
         """The plaintext for one recipient. Raises NotARecipient; msgspec's errors when it cannot be read."""
         if self._data_of is None:
             return self._template.render(event_token)

@@ -53,9 +53,19 @@ class Reader:
             if page.messages:
                 outgoing |= self._outgoing.add(page.messages.values())
             now = self._clock.now()
-            made = [self._flight(batch, page, outgoing.get(batch.message_id), now) for batch in batches]
-            flights += filter(None, made)
+            for batch in batches:
+                flight = self._flight(batch, page, outgoing.get(batch.message_id), now)
+                if flight is not None:
+                    flights.append(flight)
+                    if flight.outgoing.needs_visitors:
+                        await self._meet(flight)
         return flights
+
+    async def _meet(self, flight: Flight) -> None:
+        """Read what the message says of each recipient, of those who wait."""
+        ids = [member[0] for member in flight.waiting]
+        site_id = flight.batch.site_id
+        flight.visitors = await self._database.read(lambda tx: subscriptions.visitors(tx, site_id, ids))
 
     def _flight(self, batch: Batch, page: Page, outgoing: Outgoing | None, now: int) -> Flight | None:
         site = page.sites.get(batch.site_id)

@@ -50,9 +50,15 @@ class RequestMaker:
             origin = self._hosts.origin(endpoint)
             lines = flight.header_lines.get((key_id, origin.text)) or self._lines(flight, key_id, origin)
             token = issue_event_token(
-                flight.event_key, batch.site_id, batch.message_id, subscription_id, 0, flight.started_at
+                flight.event_key,
+                batch.site_id,
+                batch.message_id,
+                subscription_id,
+                batch.variant,
+                flight.started_at,
             )
-            body = encrypt(flight.outgoing.render(token, external_id), p256dh, auth)
+            visitor = flight.visitors.get(subscription_id) if flight.visitors else None
+            body = encrypt(flight.outgoing.render(token, external_id, batch.variant, visitor), p256dh, auth)
         except InvalidEndpoint as exc:  # the operator has taken the host off the list since
             return NotSent(Outcome.REJECTED, str(exc))
         except PayloadTooLarge as exc:

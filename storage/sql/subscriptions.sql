@@ -138,6 +138,17 @@ from unnest($2::bigint[]) as wanted(value) cross join lateral (
     select id, provider, timezone from subscriptions
     where site_id = $1 and id = wanted.value offset 0) s;
 
+-- name: visitors (sqlite)
+-- Columns in the order of storage.subscription.VisitorRow.
+select id, language, timezone, attributes from subscriptions where site_id = $1 and id in ids($2);
+
+-- name: visitors (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select s.id, s.language, s.timezone, s.attributes
+from unnest($2::bigint[]) as wanted(value) cross join lateral (
+    select id, language, timezone, attributes from subscriptions
+    where site_id = $1 and id = wanted.value offset 0) s;
+
 -- name: by_ids (sqlite)
 select id, provider, state from subscriptions where site_id = $1 and id in ids($2);
 
