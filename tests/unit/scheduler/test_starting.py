@@ -255,7 +255,9 @@ async def test_a_message_that_was_put_off_at_the_last_moment_does_not_start(
     later = replace(seen, send_at=installation.clock.now() + 86_400_000)
     await installation.database.write(lambda tx: messages.update_before_start(tx, later))
 
-    await Starter(installation.context, Metrics())._start(seen, installation.clock.now())
+    await Starter(installation.context, Metrics())._start(
+        Timetable.of(seen, installation.site), installation.clock.now()
+    )
 
     assert await installation.message(seen.id) == later
 
@@ -269,7 +271,7 @@ async def test_a_message_whose_audience_was_changed_at_the_last_moment_starts_wi
     await installation.database.write(lambda tx: messages.update_before_start(tx, fewer))
 
     starter = Starter(installation.context, Metrics())
-    await starter._start(seen, installation.clock.now())
+    await starter._start(Timetable.of(seen, installation.site), installation.clock.now())
     await starter.step()
 
     assert (await installation.message(seen.id)).audience == 1
