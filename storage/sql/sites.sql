@@ -59,6 +59,15 @@ delete from batches where id in (select id from batches where site_id = $1 limit
 -- name: purge_idempotency_keys
 delete from idempotency_keys where (site_id, key) in (select site_id, key from idempotency_keys where site_id = $1 limit $2);
 
+-- name: purge_recipients
+delete from recipients where (site_id, list_id, external_id) in (select site_id, list_id, external_id from recipients where site_id = $1 limit $2);
+
+-- name: purge_recipient_lists
+delete from recipient_lists where (site_id, list_id, message_id) in (select site_id, list_id, message_id from recipient_lists where site_id = $1 limit $2);
+
+-- name: purge_templates
+delete from templates where id in (select id from templates where site_id = $1 limit $2);
+
 -- name: purge_messages
 delete from messages where id in (select id from messages where site_id = $1 limit $2);
 
