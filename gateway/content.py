@@ -1,13 +1,19 @@
 """What a message shows: the types that check it, and its JSON as `messages.content` stores it.
 
+Texts may hold Liquid (gateway.campaigns.personal), so a URL is one, or becomes one.
+
 Fields are the Notifications API's in our spelling. Limits are generous where browsers cut by themselves,
 because the size of the whole payload is what counts (gateway.payload).
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType, json
+from msgspec.structs import replace
 
+from gateway.campaigns.utm import Utm
+from gateway.subscription_fields import Language
 from gateway.webpush import MAX_TOPIC, MAX_TTL, Urgency
 from storage.messages import Message
 
@@ -43,18 +49,48 @@ class Action(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     icon: Url | UnsetType = UNSET
 
 
+Title = Annotated[str, Meta(min_length=1, max_length=200)]
+Body = Annotated[str, Meta(max_length=3000)]
+Actions = Annotated[tuple[Action, ...], Meta(max_length=2, description="Browsers show two.")]
+
+
 class Notification(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    title: Annotated[str, Meta(min_length=1, max_length=200)]
-    body: Annotated[str, Meta(max_length=3000)] | UnsetType = UNSET
+    title: Title
+    body: Body | UnsetType = UNSET
     url: ClickUrl | UnsetType = UNSET
     icon: Url | UnsetType = UNSET
     image: Url | UnsetType = UNSET
     badge: Url | UnsetType = UNSET
     tag: Tag | UnsetType = UNSET
-    actions: Annotated[tuple[Action, ...], Meta(max_length=2, description="Browsers show two.")] = ()
+    actions: Actions = ()
     require_interaction: bool = False
     silent: bool = False
     data: Annotated[dict[str, Any], Meta(description="For the site's own scripts.")] = {}
+
+
+class PartialNotification(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What differs from a message's notification: each field replaces that one's, `data` is merged by name."""
+
+    title: Title | UnsetType = UNSET
+    body: Body | UnsetType = UNSET
+    url: ClickUrl | UnsetType = UNSET
+    icon: Url | UnsetType = UNSET
+    image: Url | UnsetType = UNSET
+    badge: Url | UnsetType = UNSET
+    tag: Tag | UnsetType = UNSET
+    actions: Actions | UnsetType = UNSET
+    require_interaction: bool | UnsetType = UNSET
+    silent: bool | UnsetType = UNSET
+    data: dict[str, Any] | UnsetType = UNSET
+
+
+def merge_notification(notification: Notification, partial: PartialNotification) -> Notification:
+    """The notification with what `partial` says instead."""
+    names = partial.__struct_fields__
+    given = {name: value for name in names if (value := getattr(partial, name)) is not UNSET}
+    if "data" in given:
+        given["data"] = {**notification.data, **given["data"]}
+    return replace(notification, **given)
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,9 +101,20 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     topic: Topic | None = None
 
 
-class Content(Struct, frozen=True):
+Translations = Annotated[
+    dict[Language, PartialNotification],
+    Meta(max_length=100, description="What differs for visitors of these languages: de, pt-BR."),
+]
+
+
+class Content(Struct, frozen=True, omit_defaults=True):
+    """`utm` is what its links get: the message's own over the site's, as they were when it was made."""
+
     notification: Notification
     options: Options
+    translations: Mapping[str, PartialNotification] = {}
+    fallback: Notification | None = None
+    utm: Utm | None = None
 
 
 _DECODER = json.Decoder(Content)
