@@ -69,7 +69,7 @@ class Notification(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 class PartialNotification(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What differs from a message's notification: each field replaces that one's, `data` is merged by name."""
+    """What differs from a message's notification; `data` is merged by name, all else replaces."""
 
     title: Title | UnsetType = UNSET
     body: Body | UnsetType = UNSET

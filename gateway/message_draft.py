@@ -8,29 +8,29 @@ from msgspec import UNSET
 
 from gateway.audience import AudienceSpec, write_audience
 from gateway.campaigns.rules import Rules, write_rules
-from gateway.content import Content, Notification, Options, write_content
+from gateway.content import Content, Options, write_content
 from gateway.errors import FieldError, InvalidRequest, PayloadTooLarge
 from gateway.nesting import check_nesting
 from gateway.payload import PayloadTemplate, bytes_over
 from gateway.webpush import InvalidTopic, parse_topic
 from storage.batches import BULK, TRANSACTIONAL
-from storage.messages import Message, Priority
+from storage.messages import Message, MessageState, Priority
 
 MOST_TRANSACTIONAL = 1_000  # named recipients up to which a message goes before the bulk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """`send_at` None: now. `priority` None: by the number of recipients."""
+    """`send_at` None: now. `priority` None: by the number of recipients. `is_draft`: nothing starts it."""
 
-    notification: Notification
-    options: Options
+    content: Content
     audience: AudienceSpec
     priority: Priority | None
     send_at: int | None
     expires_at: int | None
     rate: int | None
     rules: Rules
+    is_draft: bool = False
 
 
 def make_message(
@@ -39,23 +39,24 @@ def make_message(
     """The message that the draft asks for. InvalidRequest with all that is wrong; PayloadTooLarge."""
     send_at = now if draft.send_at is None else draft.send_at
     errors = [
-        *check_nesting(draft.notification.data, "notification.data"),
+        *check_nesting(draft.content.notification.data, "notification.data"),
         *_check_recipients(draft.audience),
-        *_check_options(draft.options),
+        *_check_options(draft.content.options),
         *_check_times(send_at, draft.expires_at, now),
     ]
     if errors:
         raise InvalidRequest("The message cannot be sent like this.", errors)
     priority = draft.priority or default_priority(draft.audience)
-    _check_size(PayloadTemplate(id, draft.notification, public_url, priority), draft.audience.data_of)
+    _check_size(PayloadTemplate(id, draft.content.notification, public_url, priority), draft.audience.data_of)
     return Message(
         id=id,
         site_id=site_id,
+        state=MessageState.DRAFT if draft.is_draft else MessageState.SCHEDULED,
         priority=priority,
         lane=TRANSACTIONAL if priority is Priority.TRANSACTIONAL else BULK,
-        content=write_content(Content(draft.notification, draft.options)),
+        content=write_content(draft.content),
         audience_spec=write_audience(draft.audience),
-        ttl=draft.options.ttl,
+        ttl=draft.content.options.ttl,
         rate=draft.rate,
         send_at=send_at,
         expires_at=draft.expires_at,

@@ -47,10 +47,9 @@ async def replay_message(
     audience = _audience(failed, outcomes)
     if not await _anybody(context, site_id, message_id, audience):
         raise WrongState("There is nobody whom this message failed to reach and who can be reached now.")
-    content, now = read_content(failed), context.clock.now()
+    now = context.clock.now()
     draft = Draft(
-        notification=content.notification,
-        options=content.options,
+        content=read_content(failed),
         audience=audience,
         priority=failed.priority,
         send_at=None,

@@ -10,7 +10,7 @@ from gateway.api.admin.audiences import Audience, ShownAudience, to_spec
 from gateway.api.moments import Moment, from_moment
 from gateway.audience import read_audience
 from gateway.campaigns.rules import Rules, read_rules
-from gateway.content import Notification, Options, read_content
+from gateway.content import Content, Notification, Options, read_content
 from gateway.failures import FailedOutcome
 from gateway.message_draft import Draft
 from storage import messages
@@ -29,6 +29,7 @@ class NewMessage(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     send_at: Annotated[Moment | None, Meta(description="Now, when it is not given or past.")] = None
     expires_at: Annotated[Moment | None, Meta(description="Nobody gets it after this.")] = None
     rate: Rate | None = None
+    draft: Annotated[bool, Meta(description="Nothing starts it until a PATCH says false.")] = False
 
 
 class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +42,8 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
     send_at: Moment | UnsetType | None = UNSET
     expires_at: Moment | UnsetType | None = UNSET
     rate: Rate | UnsetType | None = UNSET
+    draft: bool | UnsetType = UNSET
+    dry_run: bool | UnsetType | None = UNSET
 
 
 class Replay(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,31 +109,31 @@ class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
 def read_draft(new: NewMessage) -> Draft:
     """InvalidRequest when the audience is wrong."""
     return Draft(
-        notification=new.notification,
-        options=new.options,
+        content=Content(new.notification, new.options),
         audience=to_spec(new.audience),
         priority=new.priority,
         send_at=None if new.send_at is None else from_moment(new.send_at, "send_at"),
         expires_at=None if new.expires_at is None else from_moment(new.expires_at, "expires_at"),
         rate=new.rate,
         rules=Rules(**{name: getattr(new, name) for name in Rules.__struct_fields__}),
+        is_draft=new.draft,
     )
 
 
-def merge(change: MessageChange, before: messages.Message) -> Draft:
-    """The draft of the message as it is to be."""
-    content = read_content(before)
+def merge(change: MessageChange, before: messages.Message, *, now: int) -> Draft:
+    """The draft of the message as it is to be. A time to start that passed while it was one means now."""
+    was_draft = before.state is MessageState.DRAFT
     return Draft(
-        notification=content.notification if change.notification is UNSET else change.notification,
-        options=content.options if change.options is UNSET else change.options,
+        content=_content(change, read_content(before)),
         audience=read_audience(before.audience_spec)
         if change.audience is UNSET
         else to_spec(change.audience),
         priority=before.priority if change.priority is UNSET else change.priority,
-        send_at=_time(change.send_at, before.send_at, "send_at"),
+        send_at=_time(change.send_at, max(before.send_at, now) if was_draft else before.send_at, "send_at"),
         expires_at=_time(change.expires_at, before.expires_at, "expires_at"),
         rate=before.rate if change.rate is UNSET else change.rate,
         rules=_rules(change, read_rules(before)),
+        is_draft=was_draft if change.draft is UNSET else change.draft,
     )
 
 
@@ -140,7 +143,21 @@ def _time(given: Moment | UnsetType | None, before: int | None, path: str) -> in
     return None if given is None else from_moment(given, path)
 
 
+def _content(change: MessageChange, before: Content) -> Content:
+    """As `_rules`."""
+    given = {name: getattr(change, name, UNSET) for name in Content.__struct_fields__}
+    return replace(before, **{name: value for name, value in given.items() if value is not UNSET})
+
+
 def _rules(change: MessageChange, before: Rules) -> Rules:
     """Those that the change names, the others as before."""
     given = {name: getattr(change, name, UNSET) for name in Rules.__struct_fields__}
-    return replace(before, **{name: value for name, value in given.items() if value is not UNSET})
+    said = {
+        name: getattr(_NO_RULES, name) if value is None else value
+        for name, value in given.items()
+        if value is not UNSET
+    }
+    return replace(before, **said)
+
+
+_NO_RULES = Rules()
