@@ -154,7 +154,7 @@ async def change_message(
             now=context.clock.now(),
             public_url=context.settings.public_url,
         )
-        after = replace(wanted, state=before.state, parent_id=before.parent_id)
+        after = replace(wanted, kind=before.kind, parent_id=before.parent_id)
 
         async def body(tx: Transaction, before: Message = before, after: Message = after) -> bool:
             await locks.hold(tx, message_id)

@@ -40,6 +40,7 @@ class SkipReason(StrEnum):
     DELETED = "deleted"  # there is no such subscription any more
     KEY_RETIRED = "key_retired"
     CANCELLED = "cancelled"
+    DRY_RUN = "dry_run"  # made ready for the push service and not sent: the message asked for that
 
 
 class Result(NamedTuple):

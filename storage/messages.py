@@ -18,6 +18,7 @@ class MessageKind(StrEnum):
     ONCE = "once"
     OCCURRENCE = "occurrence"  # of a recurring message
     STEP = "step"  # of an automation
+    TEST = "test"  # of another message, to a few who look at it first
 
 
 class MessageState(StrEnum):

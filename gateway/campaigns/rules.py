@@ -4,13 +4,19 @@ One struct for the request that sets them, for the column `messages.rules` that 
 that shows them. A rule that is not given costs nothing: most messages store `{}`.
 """
 
-from msgspec import Struct, json
+from typing import Annotated
+
+from msgspec import Meta, Struct, json
 
 from storage.messages import Message
 
 
 class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Every field has a default that stands for "no such rule"."""
+
+    dry_run: Annotated[
+        bool, Meta(description="Everything but the push: whoever would be sent to counts as skipped.")
+    ] = False
 
 
 _DECODER = json.Decoder(Rules)

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from gateway.audience import read_audience
+from gateway.campaigns.rules import read_rules
 from gateway.content import Options, read_content
 from gateway.payload import PayloadTemplate
 from storage.messages import Message
@@ -40,6 +41,11 @@ class Outgoing:
     @cached_property
     def options(self) -> Options:
         return read_content(self._message).options
+
+    @cached_property
+    def is_dry_run(self) -> bool:
+        """Whether everything is to be done but the push."""
+        return read_rules(self._message).dry_run
 
     @property
     def needs_visitors(self) -> bool:

@@ -17,7 +17,7 @@ from gateway.webpush import (
     RequestHeaders,
     encrypt,
 )
-from storage.deliveries import Outcome
+from storage.deliveries import Outcome, SkipReason
 
 log = Log(__name__)
 
@@ -59,6 +59,8 @@ class RequestMaker:
             )
             visitor = flight.visitors.get(subscription_id) if flight.visitors else None
             body = encrypt(flight.outgoing.render(token, external_id, batch.variant, visitor), p256dh, auth)
+            if flight.outgoing.is_dry_run:
+                return NotSent(Outcome.SKIPPED, SkipReason.DRY_RUN)
         except InvalidEndpoint as exc:  # the operator has taken the host off the list since
             return NotSent(Outcome.REJECTED, str(exc))
         except PayloadTooLarge as exc:

@@ -71,7 +71,7 @@ async def change_message(call: Call[MessageChange, None]) -> Message:
         audit.actor(call.token),
         call.site_id,
         call.id_of(Kind.MESSAGE),
-        partial(merge, call.body),
+        partial(merge, call.body, now=call.context.clock.now()),
     )
     return show_message(changed, call.context.clock.now())
 

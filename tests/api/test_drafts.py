@@ -1,0 +1,87 @@
+"""Messages that nothing starts until somebody says so."""
+
+from datetime import timedelta
+
+from gateway.api.moments import to_moment
+from gateway.context import Context
+from gateway.metrics import Metrics
+from gateway.scheduler.starter import Starter
+from tests.api.conftest import Api
+from tests.fakes.clock import FakeClock
+
+HOUR = 3_600
+
+
+async def start(context: Context) -> None:
+    await Starter(context, Metrics()).step()
+
+
+async def state(api: Api, site: str, message: str) -> str:
+    return str((await api.get(f"/v1/sites/{site}/messages/{message}"))["state"])
+
+
+async def test_nothing_starts_a_draft(api: Api, site: str, context: Context, clock: FakeClock) -> None:
+    draft = await api.new_message(site, draft=True)
+    clock.advance(24 * HOUR)
+    await start(context)
+    assert (draft["state"], await state(api, site, draft["id"])) == ("draft", "draft")
+
+
+async def test_a_draft_that_is_no_draft_any_more_starts(
+    api: Api, site: str, context: Context, clock: FakeClock
+) -> None:
+    path = f"/v1/sites/{site}/messages/{(await api.new_message(site, draft=True))['id']}"
+    clock.advance(HOUR)
+    released = await api.patch(path, {"draft": False})
+    assert released["state"] == "scheduled"
+    assert released["send_at"] == to_moment(clock.now()).isoformat().replace("+00:00", "Z")
+    await start(context)
+    assert (await api.get(path))["state"] == "sending"
+
+
+async def test_a_draft_keeps_a_time_that_is_to_come(api: Api, site: str, clock: FakeClock) -> None:
+    send_at = (to_moment(clock.now()) + timedelta(hours=3)).isoformat()
+    draft = await api.new_message(site, draft=True, send_at=send_at)
+    released = await api.patch(f"/v1/sites/{site}/messages/{draft['id']}", {"draft": False})
+    assert (released["state"], released["send_at"]) == ("scheduled", draft["send_at"])
+
+
+async def test_a_scheduled_message_becomes_a_draft_again(api: Api, site: str, context: Context) -> None:
+    message = await api.new_message(site)
+    changed = await api.patch(f"/v1/sites/{site}/messages/{message['id']}", {"draft": True})
+    await start(context)
+    assert (changed["state"], await state(api, site, message["id"])) == ("draft", "draft")
+
+
+async def test_a_draft_is_edited_and_stays_one(api: Api, site: str) -> None:
+    draft = await api.new_message(site, draft=True)
+    path = f"/v1/sites/{site}/messages/{draft['id']}"
+    changed = await api.patch(path, {"notification": {"title": "Other"}, "dry_run": True, "rate": 5})
+    assert changed["state"] == "draft"
+    assert (changed["notification"]["title"], changed["dry_run"], changed["rate"]) == ("Other", True, 5)
+    changed = await api.patch(path, {"dry_run": None})
+    assert (changed["dry_run"], changed["notification"]["title"]) == (False, "Other")
+
+
+async def test_a_draft_whose_end_has_passed_says_so_when_it_is_released(
+    api: Api, site: str, clock: FakeClock
+) -> None:
+    expires_at = (to_moment(clock.now()) + timedelta(hours=1)).isoformat()
+    path = (
+        f"/v1/sites/{site}/messages/{(await api.new_message(site, draft=True, expires_at=expires_at))['id']}"
+    )
+    clock.advance(2 * HOUR)
+    problem = await api.patch(path, {"draft": False}, 400)
+    assert [each["path"] for each in problem["errors"]] == ["expires_at"]
+    assert (await api.get(path))["state"] == "draft"
+
+
+async def test_a_draft_is_cancelled(api: Api, site: str) -> None:
+    draft = await api.new_message(site, draft=True)
+    await api.post(f"/v1/sites/{site}/messages/{draft['id']}/cancel", status=200)
+    assert await state(api, site, draft["id"]) == "cancelled"
+
+
+async def test_a_draft_cannot_be_paused(api: Api, site: str) -> None:
+    draft = await api.new_message(site, draft=True)
+    await api.post(f"/v1/sites/{site}/messages/{draft['id']}/pause", status=409)
