@@ -18,6 +18,7 @@ _PURGED = (
     "events",
     "deliveries",
     "rollups",
+    "site_hours",
     "batches",
     "idempotency_keys",
     "recipients",

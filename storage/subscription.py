@@ -43,6 +43,11 @@ class Subscription:
     tags: tuple[str, ...]
     attributes: Mapping[str, Attribute]
     opted_out: tuple[str, ...]  # categories
+    country: str | None = None  # ISO 3166-1, two letters
+    browser: str | None = None
+    platform: str | None = None
+    displayed_at: int | None = None  # the last time a message was
+    clicked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,9 @@ class NewSubscription:
     timezone: str | None = None
     tags: tuple[str, ...] = ()
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    country: str | None = None
+    browser: str | None = None
+    platform: str | None = None
     created_at: int
 
 
@@ -146,6 +154,9 @@ def merge(old: Subscription, new: NewSubscription) -> Subscription:
         timezone=new.timezone or old.timezone,
         tags=tuple(dict.fromkeys((*old.tags, *new.tags))),
         attributes={**old.attributes, **new.attributes},
+        country=new.country or old.country,
+        browser=new.browser or old.browser,
+        platform=new.platform or old.platform,
     )
 
 
@@ -153,7 +164,8 @@ def added_values(site_id: int, id: int, new: NewSubscription, now: int) -> tuple
     """The arguments of the query `add`."""
     wire = (new.provider, new.key_id, new.endpoint, endpoint_hash(new.endpoint), new.p256dh, new.auth)
     personal = (new.external_id, new.language, new.timezone, _json(new.tags), _json(new.attributes))
-    return (site_id, id, *wire, new.created_at, now, new.expires_at, *personal)
+    learned = (new.country, new.browser, new.platform)
+    return (site_id, id, *wire, new.created_at, now, new.expires_at, *personal, *learned)
 
 
 def saved_values(s: Subscription) -> tuple[Scalar, ...]:
@@ -161,7 +173,8 @@ def saved_values(s: Subscription) -> tuple[Scalar, ...]:
     personal = (s.external_id, s.language, s.timezone, _json(s.tags), _json(s.attributes), _json(s.opted_out))
     wire = (s.provider, s.key_id, s.endpoint, endpoint_hash(s.endpoint), s.p256dh, s.auth)
     times = (s.seen_at, s.expires_at, s.ended_at)
-    return (s.site_id, s.id, s.state.value, *wire, *times, *personal)
+    learned = (s.country, s.browser, s.platform)
+    return (s.site_id, s.id, s.state.value, *wire, *times, *personal, *learned)
 
 
 def _json(value: object) -> str | None:
@@ -174,9 +187,9 @@ _decode_attributes = msgspec.json.Decoder(dict[str, Attribute]).decode
 
 def from_row(row: Row) -> Subscription:
     """From the columns that the query `get` reads, in its order."""
-    *plain, tags, attributes, opted_out = row
-    (site_id, id, provider, key_id, endpoint, p256dh, auth, state) = plain[:8]
-    (created_at, seen_at, accepted_at, expires_at, ended_at, external_id, language, timezone) = plain[8:]
+    (site_id, id, provider, key_id, endpoint, p256dh, auth, state) = row[:8]
+    (created_at, seen_at, accepted_at, expires_at, ended_at, external_id, language, timezone) = row[8:16]
+    (tags, attributes, opted_out, country, browser, platform, displayed_at, clicked_at) = row[16:]
     return Subscription(
         site_id=site_id,
         id=id,
@@ -197,4 +210,9 @@ def from_row(row: Row) -> Subscription:
         tags=_decode_labels(tags) if tags else (),
         attributes=_decode_attributes(attributes) if attributes else {},
         opted_out=_decode_labels(opted_out) if opted_out else (),
+        country=country,
+        browser=browser,
+        platform=platform,
+        displayed_at=displayed_at,
+        clicked_at=clicked_at,
     )

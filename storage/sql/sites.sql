@@ -53,6 +53,9 @@ delete from deliveries where (site_id, message_id, subscription_id) in (select s
 -- name: purge_rollups
 delete from rollups where (site_id, message_id, variant, provider, hour, kind) in (select site_id, message_id, variant, provider, hour, kind from rollups where site_id = $1 limit $2);
 
+-- name: purge_site_hours
+delete from site_hours where (site_id, hour) in (select site_id, hour from site_hours where site_id = $1 limit $2);
+
 -- name: purge_batches
 delete from batches where id in (select id from batches where site_id = $1 limit $2);
 

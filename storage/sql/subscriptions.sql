@@ -1,38 +1,42 @@
 -- name: add
 insert into subscriptions (
     site_id, id, provider, key_id, endpoint, endpoint_hash, p256dh, auth, state, created_at, seen_at, expires_at,
-    external_id, language, timezone, tags, attributes)
-values ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $12, $13, $14, $15, $16)
+    external_id, language, timezone, tags, attributes, country, browser, platform)
+values ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 on conflict (site_id, endpoint_hash) do nothing;
 
 -- name: save
 update subscriptions
 set state = $3, provider = $4, key_id = $5, endpoint = $6, endpoint_hash = $7, p256dh = $8, auth = $9, seen_at = $10,
     expires_at = $11, ended_at = $12, external_id = $13, language = $14, timezone = $15, tags = $16,
-    attributes = $17, opted_out = $18
+    attributes = $17, opted_out = $18, country = $19, browser = $20, platform = $21
 where site_id = $1 and id = $2;
 
 -- name: get
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out
+    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+    clicked_at
 from subscriptions where site_id = $1 and id = $2;
 
 -- name: get_to_change
 -- Locked until the transaction ends: what a sender says of it meanwhile (gone) must not be overwritten.
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out
+    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+    clicked_at
 from subscriptions where site_id = $1 and id = $2 /* postgres: for update */;
 
 -- name: by_endpoint_to_change
 -- As get_to_change.
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out
+    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+    clicked_at
 from subscriptions where site_id = $1 and endpoint_hash = $2 /* postgres: for update */;
 
 -- name: by_endpoints (sqlite)
 -- Without the hint SQLite takes the list for long and reads the whole site instead.
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out
+    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+    clicked_at
 from subscriptions /* sqlite: indexed by subscriptions_by_endpoint */
 where site_id = $1 and endpoint_hash in hashes($2);
 
@@ -40,20 +44,23 @@ where site_id = $1 and endpoint_hash in hashes($2);
 -- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
 select s.site_id, s.id, s.provider, s.key_id, s.endpoint, s.p256dh, s.auth, s.state, s.created_at, s.seen_at,
         s.accepted_at, s.expires_at, s.ended_at, s.external_id, s.language, s.timezone, s.tags, s.attributes,
-        s.opted_out
+        s.opted_out, s.country, s.browser, s.platform, s.displayed_at, s.clicked_at
 from unnest($2::bytea[]) as wanted(value) cross join lateral (
     select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at,
-        expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out from subscriptions
+        expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser,
+        platform, displayed_at, clicked_at from subscriptions
     where site_id = $1 and endpoint_hash = wanted.value offset 0) s;
 
 -- name: page
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out
+    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+    clicked_at
 from subscriptions where site_id = $1 and id > $2 order by id limit $3;
 
 -- name: page_filtered (sqlite)
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out
+    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+    clicked_at
 from subscriptions
 where site_id = $1 and id > $2
     and ($4 is null or exists (select 1 from json_each(tags) where value = $4)) and ($5 is null or state = $5)
@@ -61,7 +68,8 @@ order by id limit $3;
 
 -- name: page_filtered (postgres)
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out
+    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+    clicked_at
 from subscriptions
 where site_id = $1 and id > $2
     and ($4::text is null or tags::jsonb ? $4) and ($5::text is null or state = $5)
@@ -69,7 +77,8 @@ order by id limit $3;
 
 -- name: page_by_external_id (sqlite)
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out
+    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+    clicked_at
 from subscriptions
 where site_id = $1 and external_id = $6 and id > $2
     and ($4 is null or exists (select 1 from json_each(tags) where value = $4)) and ($5 is null or state = $5)
@@ -77,7 +86,8 @@ order by id limit $3;
 
 -- name: page_by_external_id (postgres)
 select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out
+    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+    clicked_at
 from subscriptions
 where site_id = $1 and external_id = $6 and id > $2
     and ($4::text is null or tags::jsonb ? $4) and ($5::text is null or state = $5)
@@ -89,7 +99,8 @@ update subscriptions set state = $3, ended_at = $4 where site_id = $1 and id = $
 -- name: erase
 update subscriptions
 set state = 'erased', ended_at = $3, endpoint = '', endpoint_hash = $4, p256dh = $5, auth = $6, external_id = null,
-    language = null, timezone = null, tags = null, attributes = null, opted_out = null, expires_at = null
+    language = null, timezone = null, tags = null, attributes = null, opted_out = null, expires_at = null,
+    country = null, browser = null, platform = null, displayed_at = null, clicked_at = null, activity = null
 where site_id = $1 and id = $2;
 
 -- name: erase_custom_events

@@ -1,0 +1,18 @@
+-- What the gateway learns of a visitor by itself: from the request that subscribes, and from what browsers report.
+alter table subscriptions add column country text;
+alter table subscriptions add column browser text;
+alter table subscriptions add column platform text;
+-- When a message was last displayed, and clicked.
+alter table subscriptions add column displayed_at bigint;
+alter table subscriptions add column clicked_at bigint;
+-- 24 counters of a byte each: at which hours of the visitor's day that was (storage/activity.py).
+alter table subscriptions add column activity {bytes};
+
+-- The same of a whole site, for those of whom nothing is known yet. `n` is as of the half-life numbered `period`.
+create table site_hours (
+    site_id bigint not null,
+    hour smallint not null,
+    period bigint not null,
+    n bigint not null,
+    primary key (site_id, hour)
+) {without_rowid};
