@@ -7,14 +7,18 @@ from typing import Any
 from msgspec import UNSET
 
 from gateway.audience import AudienceSpec, write_audience
+from gateway.campaigns.local_time import check_local_time, first_moment
+from gateway.campaigns.recurrence import check_misfire, check_recurrence, next_time
 from gateway.campaigns.rules import Rules, write_rules
+from gateway.campaigns.stages import check_stages
+from gateway.campaigns.variants import shown_notifications
 from gateway.content import Content, Options, write_content
 from gateway.errors import FieldError, InvalidRequest, PayloadTooLarge
 from gateway.nesting import check_nesting
 from gateway.payload import PayloadTemplate, bytes_over
 from gateway.webpush import InvalidTopic, parse_topic
 from storage.batches import BULK, TRANSACTIONAL
-from storage.messages import Message, MessageState, Priority
+from storage.messages import Message, MessageKind, MessageState, Priority
 
 MOST_TRANSACTIONAL = 1_000  # named recipients up to which a message goes before the bulk
 
@@ -43,14 +47,28 @@ def make_message(
         *_check_recipients(draft.audience),
         *_check_options(draft.content.options),
         *_check_times(send_at, draft.expires_at, now),
+        *check_local_time(draft.rules.local_time, draft.send_at, draft.expires_at, now),
+        *check_recurrence(
+            draft.rules.recurrence,
+            now,
+            send_at=draft.send_at,
+            expires_at=draft.expires_at,
+            local_time=draft.rules.local_time is not None,
+        ),
     ]
+    if not errors:
+        send_at = _starts_at(draft, now)
+        errors += check_misfire(draft.rules.misfire, send_at, now)
+        errors += check_stages(draft.rules, send_at, draft.expires_at)
     if errors:
         raise InvalidRequest("The message cannot be sent like this.", errors)
     priority = draft.priority or default_priority(draft.audience)
-    _check_size(PayloadTemplate(id, draft.content.notification, public_url, priority), draft.audience.data_of)
+    for variant, notification in shown_notifications(draft.content.notification, draft.rules.variants):
+        _check_size(PayloadTemplate(id, notification, public_url, priority), draft.audience.data_of, variant)
     return Message(
         id=id,
         site_id=site_id,
+        kind=MessageKind.ONCE if draft.rules.recurrence is None else MessageKind.SERIES,
         state=MessageState.DRAFT if draft.is_draft else MessageState.SCHEDULED,
         priority=priority,
         lane=TRANSACTIONAL if priority is Priority.TRANSACTIONAL else BULK,
@@ -63,6 +81,16 @@ def make_message(
         created_at=created_at,
         rules=write_rules(draft.rules),
     )
+
+
+def _starts_at(draft: Draft, now: int) -> int:
+    if draft.rules.local_time is not None:
+        return first_moment(draft.rules.local_time)
+    if draft.rules.recurrence is not None:
+        following = next_time(draft.rules.recurrence, now)
+        assert following is not None, "was checked"
+        return following
+    return now if draft.send_at is None else draft.send_at
 
 
 def default_priority(audience: AudienceSpec) -> Priority:
@@ -104,11 +132,14 @@ def _check_times(send_at: int, expires_at: int | None, now: int) -> list[FieldEr
     return []
 
 
-def _check_size(template: PayloadTemplate, data_of: Mapping[str, Mapping[str, Any]]) -> None:
+def _check_size(
+    template: PayloadTemplate, data_of: Mapping[str, Mapping[str, Any]], variant: str | None
+) -> None:
     """Every recipient's payload must fit, so the one with the most data is measured."""
     over = bytes_over(template)
     if over:
-        raise PayloadTooLarge(over, f"The notification is {over} bytes too large for an encrypted push.")
+        what = "The notification" if variant is None else f"Variant {variant!r}"
+        raise PayloadTooLarge(over, f"{what} is {over} bytes too large for an encrypted push.")
     if not data_of:
         return
     over, external_id = max(

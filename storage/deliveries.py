@@ -39,7 +39,9 @@ class SkipReason(StrEnum):
     ERASED = "erased"
     DELETED = "deleted"  # there is no such subscription any more
     KEY_RETIRED = "key_retired"
+    LATE = "late"  # the local time of the message had passed where they are, and it says to skip them
     CANCELLED = "cancelled"
+    HOLDOUT = "holdout"  # in the group that gets nothing, to compare with
     DRY_RUN = "dry_run"  # made ready for the push service and not sent: the message asked for that
 
 

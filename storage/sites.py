@@ -20,11 +20,15 @@ _PURGED = (
     "rollups",
     "site_hours",
     "batches",
+    "stages",
     "idempotency_keys",
     "recipients",
     "recipient_lists",
     "templates",
     "messages",
+    "automation_places",
+    "automations",
+    "segments",
     "subscriptions",
     "throttles",
     "tokens",
@@ -95,6 +99,7 @@ async def delete(tx: Transaction, site_id: int, now: int) -> None:
     await tx.execute(_SQL["revoke_tokens"], site_id, now)
     await tx.execute(_SQL["retire_keys"], site_id)
     await tx.execute(_SQL["cancel_messages"], site_id, now)
+    await tx.execute(_SQL["delete_automations"], site_id, now)
 
 
 async def find_demo(tx: Transaction) -> Site | None:

@@ -60,7 +60,7 @@ class Lottery:
         first: float = 100,
         rest_waits_for_winner: bool = False,
     ) -> "Lottery":
-        """`holdout` is per cent of everybody, `first` per cent of the others; `weights` are shares of their sum."""
+        """`holdout` is per cent of everybody, `first` of the others; `weights` are shares of their sum."""
         total = sum(weights)
         edges = tuple(_ALL * upto // total for upto in accumulate(weights))
         return cls(message_id, _threshold(holdout), _threshold(first), edges, rest_waits_for_winner)

@@ -7,10 +7,14 @@ after its window had ended. Nothing else schedules: whatever moves recipients in
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gateway.campaigns.local_time import WallClock
+from gateway.campaigns.lottery import REST, Lottery
+from gateway.campaigns.quiet_hours import Quiet, WithQuietHours
 from gateway.campaigns.rules import Rules, read_rules
+from gateway.campaigns.stages import lottery_of
 from gateway.site_settings import SiteSettings, read_settings
 from storage.deliveries import SkipReason
-from storage.messages import Message
+from storage.messages import Message, Priority
 from storage.sites import Site
 from storage.subscription import RecipientRow
 
@@ -31,17 +35,61 @@ class Timetable:
     message: Message
     rules: Rules
     settings: SiteSettings
+    clock: WallClock | None  # whose local time it is, decides
+    quiet: Quiet | None  # the quiet hours that hold for it
+    lottery: Lottery | None  # who is held out, who comes first, who is shown what
 
     @classmethod
     def of(cls, message: Message, site: Site) -> "Timetable":
-        return cls(message, read_rules(message), read_settings(site))
+        rules, settings = read_rules(message), read_settings(site)
+        return cls(
+            message,
+            rules,
+            settings,
+            None if rules.local_time is None else WallClock.of(rules.local_time, settings.timezone),
+            quiet_hours_of(message, rules, settings),
+            lottery_of(message.id, rules),
+        )
 
     @property
     def is_plain(self) -> bool:
         """Whether everybody's place is the same: then nothing but id and provider is read of anybody."""
-        return True
+        return self.clock is None and self.quiet is None and self.lottery is None
 
 
-def plan(recipient: RecipientRow, timetable: Timetable, now: int) -> Place | SkipReason:  # noqa: ARG001
+def plan(recipient: RecipientRow, timetable: Timetable, now: int) -> Place | SkipReason:
     """Where a recipient stands, or why they get nothing."""
-    return Place(now)
+    if timetable.lottery is None:
+        return when(recipient, timetable, now)
+    ticket = timetable.lottery.draw(recipient.id)
+    if ticket is None:
+        return SkipReason.HOLDOUT
+    place = when(recipient, timetable, now)
+    if isinstance(place, SkipReason):
+        return place
+    if ticket.stage == REST:
+        # When it is released is not known: quiet hours are looked at then, at the claim.
+        window_ends_at = None if place.window_ends_at is None else now
+        return Place(None, REST, ticket.variant, window_ends_at)
+    return place._replace(stage=ticket.stage, variant=ticket.variant)
+
+
+def when(recipient: RecipientRow, timetable: Timetable, now: int) -> Place | SkipReason:
+    """When it is a recipient's turn, whatever their stage and variant: they keep those they were given."""
+    due_at = now
+    if timetable.clock is not None:
+        local = timetable.clock.due_at(recipient.timezone, now)
+        if local is None:
+            return SkipReason.LATE
+        due_at = local
+    if timetable.quiet is None:
+        return Place(due_at)
+    window = timetable.quiet.window(recipient.timezone, due_at)
+    return Place(window.due_at, window_ends_at=window.ends_at)
+
+
+def quiet_hours_of(message: Message, rules: Rules, settings: SiteSettings) -> Quiet | None:
+    """Those of the site, if it has any and the message keeps to them."""
+    hours = settings.quiet_hours
+    passes = message.priority is Priority.TRANSACTIONAL or rules.quiet_hours is WithQuietHours.OVERRIDE
+    return None if hours is None or passes else Quiet.of(hours, settings.timezone)

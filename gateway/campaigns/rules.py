@@ -8,6 +8,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, json
 
+from gateway.campaigns.auto_pause import AutoPause
+from gateway.campaigns.local_time import LocalTime
+from gateway.campaigns.quiet_hours import WithQuietHours
+from gateway.campaigns.recurrence import Misfire, Recurrence
+from gateway.campaigns.rollout import Rollout
+from gateway.campaigns.variants import Variants
 from storage.messages import Message
 
 
@@ -17,6 +23,32 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     dry_run: Annotated[
         bool, Meta(description="Everything but the push: whoever would be sent to counts as skipped.")
     ] = False
+    local_time: Annotated[
+        LocalTime | None, Meta(description="The same time on each visitor's clock, instead of send_at.")
+    ] = None
+    quiet_hours: Annotated[
+        WithQuietHours, Meta(description="Transactional messages always override those of the site.")
+    ] = WithQuietHours.RESPECT
+    recurrence: Annotated[
+        Recurrence | None, Meta(description="Again and again: each occurrence is a message of its own.")
+    ] = None
+    misfire: Annotated[
+        Misfire | None, Meta(description="When it could not start in time: sent however late by default.")
+    ] = None
+    variants: Annotated[
+        Variants | None, Meta(description="Several notifications (A/B/n), each for a part of the audience.")
+    ] = None
+    rollout: Annotated[
+        Rollout | None, Meta(description="A part of the audience first, the rest when that went well.")
+    ] = None
+    auto_pause: Annotated[
+        AutoPause | None, Meta(description="Pauses the message when too much of it fails.")
+    ] = None
+
+    @property
+    def holds_the_rest(self) -> bool:
+        """Whether a part of the audience waits until something releases it."""
+        return self.rollout is not None or (self.variants is not None and self.variants.winner is not None)
 
 
 _DECODER = json.Decoder(Rules)

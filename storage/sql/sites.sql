@@ -29,7 +29,7 @@ update application_server_keys set state = 'retired', state_reason = 'site_delet
 
 -- name: cancel_messages
 update messages set state = 'cancelled', state_reason = 'site_deleted', ended_at = $2
-where site_id = $1 and state in ('draft', 'scheduled', 'sending', 'paused');
+where site_id = $1 and state in ('draft', 'scheduled', 'open', 'sending', 'paused');
 
 -- name: find_demo
 select id, name, origins, contact, identity, demo, settings, created_at
@@ -59,6 +59,9 @@ delete from site_hours where (site_id, hour) in (select site_id, hour from site_
 -- name: purge_batches
 delete from batches where id in (select id from batches where site_id = $1 limit $2);
 
+-- name: purge_stages
+delete from stages where message_id in (select message_id from stages where site_id = $1 limit $2);
+
 -- name: purge_idempotency_keys
 delete from idempotency_keys where (site_id, key) in (select site_id, key from idempotency_keys where site_id = $1 limit $2);
 
@@ -85,3 +88,15 @@ delete from tokens where id in (select id from tokens where site_id = $1 limit $
 
 -- name: purge_application_server_keys
 delete from application_server_keys where id in (select id from application_server_keys where site_id = $1 limit $2);
+
+-- name: delete_automations
+update automations set state = 'deleted', changed_at = $2 where site_id = $1;
+
+-- name: purge_automation_places
+delete from automation_places where (site_id, subscription_id, automation_id) in (select site_id, subscription_id, automation_id from automation_places where site_id = $1 limit $2);
+
+-- name: purge_automations
+delete from automations where id in (select id from automations where site_id = $1 limit $2);
+
+-- name: purge_segments
+delete from segments where id in (select id from segments where site_id = $1 limit $2);

@@ -1,6 +1,6 @@
 """Messages as JSON: what requests say and what answers show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -9,7 +9,13 @@ from msgspec.structs import replace
 from gateway.api.admin.audiences import Audience, ShownAudience, to_spec
 from gateway.api.moments import Moment, from_moment
 from gateway.audience import read_audience
+from gateway.campaigns.auto_pause import AutoPause
+from gateway.campaigns.rollout import Rollout
+from gateway.campaigns.local_time import LocalTime
+from gateway.campaigns.quiet_hours import WithQuietHours
+from gateway.campaigns.recurrence import Misfire, Recurrence
 from gateway.campaigns.rules import Rules, read_rules
+from gateway.campaigns.variants import Variants
 from gateway.content import Content, Notification, Options, read_content
 from gateway.failures import FailedOutcome
 from gateway.message_draft import Draft
@@ -44,6 +50,13 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
     rate: Rate | UnsetType | None = UNSET
     draft: bool | UnsetType = UNSET
     dry_run: bool | UnsetType | None = UNSET
+    variants: Variants | UnsetType | None = UNSET
+    rollout: Rollout | UnsetType | None = UNSET
+    auto_pause: AutoPause | UnsetType | None = UNSET
+    recurrence: Recurrence | UnsetType | None = UNSET
+    misfire: Misfire | UnsetType | None = UNSET
+    local_time: LocalTime | UnsetType | None = UNSET
+    quiet_hours: WithQuietHours | UnsetType | None = UNSET
 
 
 class Replay(Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +99,10 @@ class Results(Struct, frozen=True):
 class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
     id: str
     replay_of: Annotated[str | None, Meta(description="The message that this one sends once more.")]
+    series: Annotated[str | None, Meta(description="The recurring message of which it is an occurrence.")]
+    next_occurrences: Annotated[
+        Sequence[Moment] | None, Meta(description="Of a recurring message: the next three.")
+    ]
     state: MessageState
     state_reason: Annotated[str | None, Meta(description="Why it is in this state, or stands still.")]
     waiting_until: Annotated[
@@ -123,16 +140,19 @@ def read_draft(new: NewMessage) -> Draft:
 def merge(change: MessageChange, before: messages.Message, *, now: int) -> Draft:
     """The draft of the message as it is to be. A time to start that passed while it was one means now."""
     was_draft = before.state is MessageState.DRAFT
+    send_at = max(before.send_at, now) if was_draft else before.send_at
+    rules = _rules(change, read_rules(before))
     return Draft(
         content=_content(change, read_content(before)),
         audience=read_audience(before.audience_spec)
         if change.audience is UNSET
         else to_spec(change.audience),
         priority=before.priority if change.priority is UNSET else change.priority,
-        send_at=_time(change.send_at, max(before.send_at, now) if was_draft else before.send_at, "send_at"),
+        # Where a rule says when to start, both are an error only if both are asked for at once.
+        send_at=_time(change.send_at, None if rules.local_time or rules.recurrence else send_at, "send_at"),
         expires_at=_time(change.expires_at, before.expires_at, "expires_at"),
         rate=before.rate if change.rate is UNSET else change.rate,
-        rules=_rules(change, read_rules(before)),
+        rules=rules,
         is_draft=was_draft if change.draft is UNSET else change.draft,
     )
 

@@ -1,0 +1,110 @@
+"""A part of the audience first, the rest when that has shown how it goes: what the rules say together. Pure.
+
+The rest is in held batches, without `due_at`; one compare-and-set releases them (storage.stages.release).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gateway.campaigns.counts import Counts
+from gateway.campaigns.lottery import Lottery
+from gateway.campaigns.rollout import Then, check_rollout, why_stop
+from gateway.campaigns.rules import Rules
+from gateway.campaigns.variants import check_variants, choose, weights
+from gateway.errors import FieldError
+
+WAITS_FOR_WINNER = "the rest waits for the winner among the variants"
+WAITS_FOR_ROLLOUT = "the rest waits until the first part has shown how it goes"
+WAITS_FOR_ADMIN = "the rest waits until an admin releases it"
+
+
+class Release(NamedTuple):
+    """The rest is released; with `stop` the message is paused in the same moment, and says why."""
+
+    decision: str
+    winner: int | None = None
+    stop: bool = False
+
+
+def check_stages(rules: Rules, starts_at: int, expires_at: int | None) -> list[FieldError]:
+    """What is wrong with variants and roll-out, each for itself and together with other rules."""
+    lasts = None if expires_at is None else expires_at - starts_at
+    errors = check_variants(rules.variants, lasts) + check_rollout(rules.rollout, lasts)
+    if not rules.holds_the_rest:
+        return errors
+    field = "variants.winner" if rules.rollout is None else "rollout"
+    if rules.rollout is not None and rules.variants is not None and rules.variants.winner is not None:
+        errors.append(FieldError(field, "Both a winner and a roll-out would hold the rest: choose one."))
+    if rules.local_time is not None:
+        errors.append(
+            FieldError(field, "With local_time there is no moment at which the first part is done.")
+        )
+    return errors
+
+
+def lottery_of(message_id: int, rules: Rules) -> Lottery | None:
+    """How the message's recipients are drawn; None when they are not."""
+    variants, rollout = rules.variants, rules.rollout
+    if variants is None and rollout is None:
+        return None
+    winner = None if variants is None else variants.winner
+    first = 100.0
+    if winner is not None:
+        first = winner.sample
+    elif rollout is not None:
+        first = rollout.first
+    return Lottery.of(
+        message_id,
+        weights=(1,) if variants is None else weights(variants),
+        holdout=0 if variants is None else variants.holdout,
+        first=first,
+        rest_waits_for_winner=winner is not None,
+    )
+
+
+def waits_for(rules: Rules) -> str:
+    """Why the rest is held, for people."""
+    if rules.rollout is None:
+        return WAITS_FOR_WINNER
+    return WAITS_FOR_ADMIN if rules.rollout.then is Then.MANUAL else WAITS_FOR_ROLLOUT
+
+
+def is_automatic(rules: Rules) -> bool:
+    """Whether the rest is released without an admin."""
+    return rules.holds_the_rest and not (rules.rollout is not None and rules.rollout.then is Then.MANUAL)
+
+
+def release_at(rules: Rules, tried_at: int | None) -> int | None:
+    """When it is decided at the latest; None before everybody of the first part was tried, or for an admin.
+
+    The time counts from then, not from the start: in a pause, in quiet hours or at a low rate nobody has had
+    the message yet whom it could be judged by.
+    """
+    if tried_at is None or not is_automatic(rules):
+        return None
+    if rules.rollout is not None:
+        return tried_at + rules.rollout.after * 1_000
+    assert rules.variants is not None
+    assert rules.variants.winner is not None
+    return tried_at + rules.variants.winner.after * 1_000
+
+
+def decide(rules: Rules, tried_at: int | None, counts: Mapping[int, Counts], now: int) -> Release | None:
+    """What becomes of the rest; None: it still waits. `counts` by variant, so far."""
+    if not is_automatic(rules):
+        return None
+    at = release_at(rules, tried_at)
+    in_time = at is not None and at <= now
+    total = Counts.total(counts.values()) if counts else Counts()
+    if rules.rollout is not None:
+        if not in_time:
+            return None
+        stop = why_stop(rules.rollout, total)
+        return Release("the first part went well") if stop is None else Release(stop, stop=True)
+    assert rules.variants is not None
+    winner = rules.variants.winner
+    assert winner is not None
+    if not in_time and (winner.displays is None or total.displayed < winner.displays):
+        return None
+    choice = choose(rules.variants, winner, counts)
+    return Release(choice.reason, choice.variant)
