@@ -1,4 +1,4 @@
-"""What browsers do with their own subscription: make it, change it, end it, tell of the site's own events.
+"""What browsers do with their own subscription: make it, change it, end it.
 
 A browser proves itself with the token of its subscription, an external id with the site's signature; all else
 that a page says is a claim, and stored as one.
@@ -6,18 +6,18 @@ that a page says is a claim, and stored as one.
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
-from msgspec import Meta, Struct, json
+from msgspec import Meta, Struct
 
+from gateway.automation_cache import AutomationCache
+from gateway.campaigns.automations import entries
 from gateway.ceiling import HourlyCeiling
 from gateway.context import Context
 from gateway.errors import FieldError, Forbidden, InvalidRequest, KnownWithOtherKeys, WrongState
-from gateway.nesting import check_nesting
 from gateway.push_subscription import PushSubscriptionJson, parse_push_subscription
 from gateway.sites import identity_key
 from gateway.subscription_fields import (
-    PRINTABLE,
     Attributes,
     ExternalId,
     Language,
@@ -31,11 +31,11 @@ from gateway.subscriptions import SubscriptionChange, apply_change, existing
 from gateway.tokens import SUBSCRIPTION_TOKENS, issue_subscription_token, read_subscription_token
 from gateway.webpush.errors import InvalidKey
 from gateway.webpush.keys import decode_p256dh
-from storage import events, keys, rollups, subscriptions
+from storage import automations, keys, rollups, subscriptions
 from storage.database import Transaction
 from storage.errors import EndpointTaken
 from storage.errors import NotFound as NotStored
-from storage.events import CustomEvent, EventKind
+from storage.events import EventKind
 from storage.ids import Kind, MalformedId, decode_id
 from storage.keys import KeyState
 from storage.rollups import Rollup
@@ -88,13 +88,6 @@ class OwnChange(SubscriptionChange, kw_only=True, frozen=True):
     external_id_signature: Signature | None = None
 
 
-class SiteEvent(Struct, kw_only=True):
-    """Something that the site itself calls an event: a purchase, a finished level."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
-    data: dict[str, Any] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Enrolled:
     """`created` is False when the browser was known already. The token is for its eyes only."""
@@ -104,8 +97,10 @@ class Enrolled:
     created: bool
 
 
-async def enrol(context: Context, ceiling: HourlyCeiling, site: Site, enrolment: Enrolment) -> Enrolled:
-    """Make, refresh, revive or replace a browser's subscription.
+async def enrol(
+    context: Context, ceiling: HourlyCeiling, known: AutomationCache, site: Site, enrolment: Enrolment
+) -> Enrolled:
+    """Make, refresh, revive or replace a browser's subscription. Who is new or comes back enters automations.
 
     InvalidRequest; Forbidden: `replaces` with a stranger's token; KnownWithOtherKeys; WrongState: no active
     key; TooManyRequests: the ceiling.
@@ -116,6 +111,7 @@ async def enrol(context: Context, ceiling: HourlyCeiling, site: Site, enrolment:
     replaced = None if enrolment.replaces is None else _replaced(context, site.id, enrolment.replaces)
     id = context.ids.next()
     full = ceiling.is_reached(site.id)
+    entered = entries((await known.get(site.id)).on_subscribe, now)
 
     async def body(tx: Transaction) -> Registered:
         bound = replace(new, key_id=await _key_id(tx, site.id, public_key, new.endpoint))
@@ -126,6 +122,10 @@ async def enrol(context: Context, ceiling: HourlyCeiling, site: Site, enrolment:
         passed = check_totals(stored.tags, stored.attributes)
         if passed:
             raise InvalidRequest("The subscription cannot be changed.", passed)
+        if registered.revived:  # what it was in has ended with it
+            await automations.leave_all(tx, site.id, registered.id)
+        if registered.created or registered.revived:
+            await automations.enter(tx, site.id, registered.id, entered)
         return registered
 
     try:
@@ -165,31 +165,11 @@ async def end_own(context: Context, site_id: int, id: int) -> None:
 
     async def body(tx: Transaction) -> None:
         stored = await existing(tx, site_id, id)
+        await automations.leave_all(tx, site_id, id)
         if await subscriptions.end(tx, site_id, id, SubscriptionState.UNSUBSCRIBED, now):
             await rollups.add_many(
                 tx, [Rollup(site_id, NO_MESSAGE, 0, stored.provider, now, _UNSUBSCRIBED, 1)]
             )
-
-    await context.database.write(body)
-
-
-async def track(context: Context, site_id: int, id: int, event: SiteEvent) -> None:
-    """Keep an event of the site's own. NotFound: the subscription was erased; InvalidRequest."""
-    errors = check_nesting(event.data, "data")
-    if errors:
-        raise InvalidRequest(errors=errors)
-    stored = CustomEvent(
-        id=context.ids.next(),
-        site_id=site_id,
-        subscription_id=id,
-        name=event.name,
-        data=None if event.data is None else json.encode(event.data).decode(),
-        at=context.clock.now(),
-    )
-
-    async def body(tx: Transaction) -> None:
-        await existing(tx, site_id, id)
-        await events.track(tx, stored)
 
     await context.database.write(body)
 

@@ -1,4 +1,7 @@
-"""Idempotency keys: a request that is repeated because its answer got lost makes one message, not two."""
+"""Idempotency keys: a request that is repeated because its answer got lost makes one message, not two.
+
+Of each the number is kept that says what came of it: a message's id, of an event how many it was stored for.
+"""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -32,17 +35,17 @@ def parse_key(header: str | None, raw_body: bytes) -> IdempotencyKey | None:
     return IdempotencyKey(header, sha256(raw_body).digest())
 
 
-async def find_message(tx: Transaction, site_id: int, key: IdempotencyKey) -> int | None:
-    """The id of the message that this key has made. IdempotencyKeyReused: from another body."""
+async def find_result(tx: Transaction, site_id: int, key: IdempotencyKey) -> int | None:
+    """What came of the request with this key. IdempotencyKeyReused: it had another body."""
     known = await messages.find_idempotent(tx, site_id, key.key)
     if known is None:
         return None
-    body_hash, message_id, _ = known
+    body_hash, result, _ = known
     if body_hash != key.body_hash:
         raise IdempotencyKeyReused
-    return message_id
+    return result
 
 
-async def remember(tx: Transaction, site_id: int, key: IdempotencyKey, message_id: int, now: int) -> None:
-    """In the message's own transaction. storage.errors.Conflict: somebody else was first, roll back."""
-    await messages.remember_idempotent(tx, site_id, key.key, key.body_hash, message_id, now)
+async def remember(tx: Transaction, site_id: int, key: IdempotencyKey, result: int, now: int) -> None:
+    """In the request's own transaction. storage.errors.Conflict: somebody else was first, roll back."""
+    await messages.remember_idempotent(tx, site_id, key.key, key.body_hash, result, now)

@@ -1,12 +1,12 @@
 """Messages as admins make, change, pause and cancel them; sending is the scheduler's and senders' part."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from gateway import audit
+from gateway import audit, series
 from gateway.context import Context
 from gateway.errors import Conflict, WrongState
-from gateway.idempotency import IdempotencyKey, find_message, remember
+from gateway.idempotency import IdempotencyKey, find_result, remember
 from gateway.message_draft import Draft, make_message
 from gateway.waiting import Waiting, find_waiting
 from storage import audit as stored_audit
@@ -14,7 +14,7 @@ from storage import locks, messages, sites
 from storage.database import Transaction
 from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
-from storage.messages import Message, MessageState, Progress, Results
+from storage.messages import Message, MessageKind, MessageState, Progress, Results
 
 CHANGEABLE = frozenset({MessageState.DRAFT, MessageState.SCHEDULED})
 CANCELLABLE = CHANGEABLE | {MessageState.SENDING, MessageState.PAUSED}
@@ -105,7 +105,7 @@ async def find_created(context: Context, site_id: int, key: IdempotencyKey | Non
 
     async def body(tx: Transaction) -> Created | None:
         await sites.get(tx, site_id)
-        message_id = await find_message(tx, site_id, key)
+        message_id = await find_result(tx, site_id, key)
         if message_id is None:
             return None
         return Created(
@@ -154,7 +154,7 @@ async def change_message(
             now=context.clock.now(),
             public_url=context.settings.public_url,
         )
-        after = replace(wanted, kind=before.kind, parent_id=before.parent_id)
+        after = series.carry_over(before, wanted)
 
         async def body(tx: Transaction, before: Message = before, after: Message = after) -> bool:
             await locks.hold(tx, message_id)
@@ -193,7 +193,7 @@ async def pause_message(context: Context, actor: str, site_id: int, message_id: 
 async def resume_message(context: Context, actor: str, site_id: int, message_id: int) -> MessageWithProgress:
     """Go on where it was paused: nobody twice, nobody left out. WrongState unless it is paused.
 
-    One that had not started is scheduled again, for the same time.
+    One that had not started is scheduled again, for the same time; a series for its next occurrence.
     """
     note = audit.entry(context, actor, "message.resumed", encode_id(Kind.MESSAGE, message_id), site_id)
 
@@ -202,7 +202,9 @@ async def resume_message(context: Context, actor: str, site_id: int, message_id:
         await sites.get(tx, site_id)
         message = await messages.get(tx, site_id, message_id)
         state = MessageState.SCHEDULED if message.started_at is None else MessageState.SENDING
-        if not await messages.transition(tx, message_id, {MessageState.PAUSED}, state, None, note.at):
+        if message.kind is MessageKind.SERIES:
+            await series.resume(tx, message, note.at)
+        elif not await messages.transition(tx, message_id, {MessageState.PAUSED}, state, None, note.at):
             raise _wrong_state(message, "resumed")
         await stored_audit.add(tx, note)
         return await _look(context, tx, site_id, message_id)

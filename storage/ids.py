@@ -48,6 +48,9 @@ class Kind(StrEnum):
     SUBSCRIPTION = "sub"
     MESSAGE = "msg"
     KEY = "key"
+    AUTOMATION = "aut"
+    SEGMENT = "seg"
+    TEMPLATE = "tpl"
     TOKEN = "tok"  # noqa: S105 - a prefix, no secret
 
 

@@ -16,7 +16,8 @@ _SQL = load("messages")
 
 class MessageKind(StrEnum):
     ONCE = "once"
-    OCCURRENCE = "occurrence"  # of a recurring message
+    SERIES = "series"  # a recurring message: makes an occurrence at its send_at and waits for the next
+    OCCURRENCE = "occurrence"  # of a series, its parent
     STEP = "step"  # of an automation
     TEST = "test"  # of another message, to a few who look at it first
 
@@ -24,6 +25,7 @@ class MessageKind(StrEnum):
 class MessageState(StrEnum):
     DRAFT = "draft"
     SCHEDULED = "scheduled"
+    OPEN = "open"  # a step of an automation for which nobody waits just now
     SENDING = "sending"
     PAUSED = "paused"
     SENT = "sent"
@@ -64,7 +66,7 @@ class Message:
     judged: int = 0  # subscribers judged so far while freezing
     unknown: int | None = None  # ids of the audience that named nobody
     freeze_cursor: int = 0
-    freeze_ceiling: int | None = None
+    freeze_ceiling: int | None = None  # of a step of an automation: None as long as it takes more visitors
     turn: int = 0
     next_at: int = 0
     rules: str = "{}"  # JSON: who and when, beyond what stands above (gateway.rules)
@@ -104,6 +106,8 @@ class NextBatch(NamedTuple):
     provider: str
     due_at: int
     attempt: int
+    waits_for_key: int
+    window_ends_at: int | None
 
 
 async def add(tx: Transaction, message: Message) -> None:
@@ -138,6 +142,40 @@ async def page(
     return [_message(row) for row in await tx.fetch(_SQL["page"], site_id, before, limit)]
 
 
+async def page_of_series(
+    tx: Transaction, site_id: int, series_id: int, before_id: int | None = None, limit: int = 100
+) -> Sequence[Message]:
+    """As `page`, of the occurrences of a series."""
+    before = MAX_ID if before_id is None else before_id
+    rows = await tx.fetch(_SQL["page_of_series"], site_id, series_id, before, limit)
+    return [_message(row) for row in rows]
+
+
+async def move_series(
+    tx: Transaction,
+    id: int,
+    from_state: MessageState,
+    from_at: int,
+    *,
+    state: MessageState,
+    reason: str | None,
+    send_at: int,
+    ended_at: int | None,
+) -> bool:
+    """Compare and set of a series, by its state and the time that it stands at."""
+    moved = await tx.execute(
+        _SQL["move_series"], id, from_state.value, from_at, state.value, reason, send_at, ended_at
+    )
+    if moved:
+        await tx.notify_work()
+    return bool(moved)
+
+
+async def overtake(tx: Transaction, series_id: int, reason: str, now: int) -> bool:
+    """Expires the last occurrence of the series if it has not started."""
+    return bool(await tx.execute(_SQL["overtake"], series_id, reason, now))
+
+
 async def update_before_start(tx: Transaction, message: Message) -> bool:
     """Overwrites what an admin may change, and the state; False when the message has started or ended."""
     changed = await tx.execute(
@@ -154,6 +192,7 @@ async def update_before_start(tx: Transaction, message: Message) -> bool:
         message.send_at,
         message.expires_at,
         message.rules,
+        message.kind.value,
     )
     if changed:
         await tx.notify_work()
@@ -196,8 +235,13 @@ async def start(tx: Transaction, id: int, now: int, ceiling: int) -> bool:
     """
     started = bool(await tx.execute(_SQL["start"], id, now, ceiling))
     if started:
-        await tx.execute(_SQL["queue_turn"], id)
+        await queue_turn(tx, id)
     return started
+
+
+async def queue_turn(tx: Transaction, id: int) -> None:
+    """Of a message that begins to send just now."""
+    await tx.execute(_SQL["queue_turn"], id)
 
 
 async def freezing(tx: Transaction, limit: int = 100) -> Sequence[Message]:
@@ -235,15 +279,19 @@ async def transition(
     states = [state.value for state in from_states]
     changed = bool(await tx.execute(_SQL["transition"], id, states, to_state.value, reason, ended_at))
     if changed and to_state is MessageState.SENDING:
-        await tx.execute(_SQL["queue_turn"], id)
+        await queue_turn(tx, id)
     if changed:
         await tx.notify_work()
     return changed
 
 
 async def finish_done(tx: Transaction, now: int, limit: int = 100) -> Sequence[int]:
-    """sending or paused → sent for messages that are frozen and have no batch left; their ids."""
-    return [row[0] for row in await tx.fetch(_SQL["finish_done"], now, limit)]
+    """sending or paused → sent for messages that are frozen and have no batch left; their ids.
+
+    Steps of automations that take more visitors are open instead.
+    """
+    rows = await tx.fetch(_SQL["finish_done"], now, limit)
+    return [id for id, state in rows if state == MessageState.SENT]
 
 
 async def past_ttl(tx: Transaction, now: int) -> Sequence[Row]:

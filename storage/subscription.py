@@ -12,6 +12,8 @@ from storage.database import Row, Scalar
 
 Attribute = str | int | float | bool
 KEY_LENGTH, AUTH_LENGTH = 65, 16
+# `accepted_at` tells healthy subscriptions from dead ones: writing it for each push would double the writes.
+ACCEPTED_AGAIN_AFTER = 7 * 86_400_000
 
 
 class SubscriptionState(StrEnum):
@@ -88,6 +90,7 @@ class Change:
 class Registered:
     id: int
     created: bool
+    revived: bool = False  # it had ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ async def register(tx: Transaction, site_id: int, id: int, new: NewSubscription,
     if known is None:  # it ended between the two statements (PostgreSQL): the second try meets no obstacle
         return await register(tx, site_id, id, new, now)
     await _refresh(tx, known, new, now)
-    return Registered(known.id, created=False)
+    return Registered(known.id, created=False, revived=known.state is not SubscriptionState.ACTIVE)
 
 
 async def replace(tx: Transaction, site_id: int, id: int, new: NewSubscription, now: int) -> Registered:
@@ -57,11 +57,11 @@ async def replace(tx: Transaction, site_id: int, id: int, new: NewSubscription, 
     known = await _by_endpoint_to_change(tx, site_id, new.endpoint)
     if known is None:
         await _refresh(tx, copy(old, endpoint=new.endpoint, p256dh=new.p256dh, auth=new.auth), new, now)
-        return Registered(id, created=False)
+        return Registered(id, created=False, revived=old.state is not SubscriptionState.ACTIVE)
     await _refresh(tx, known, new, now)
     if known.id != id:
         await end(tx, site_id, id, SubscriptionState.GONE, now)
-    return Registered(known.id, created=False)
+    return Registered(known.id, created=False, revived=known.state is not SubscriptionState.ACTIVE)
 
 
 async def get(tx: Transaction, site_id: int, id: int) -> Subscription:

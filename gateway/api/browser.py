@@ -11,6 +11,7 @@ from gateway.api.assets import STATIC, Asset, load_assets
 from gateway.api.doorkeeper import bearer
 from gateway.api.route import Call
 from gateway.api.scripts import Scripts
+from gateway.automation_cache import AutomationCache
 from gateway.ceiling import HourlyCeiling
 from gateway.context import Context
 from gateway.demo import DemoLimit
@@ -36,6 +37,7 @@ class Browsers:
     """What lives as long as the application."""
 
     sites: SiteCache
+    automations: AutomationCache
     ingest: EventIngest
     ceiling: HourlyCeiling
     calls: AddressLimiter
@@ -57,6 +59,7 @@ def add_browsers(app: web.Application, context: Context) -> None:
     context.registry.register(EventsCollector(ingest.counts, lambda: ingest.waiting))
     app[BROWSERS] = Browsers(
         sites=known,
+        automations=AutomationCache(context.database, clock),
         ingest=ingest,
         ceiling=HourlyCeiling(clock),
         # Generous: behind one address of a mobile carrier are thousands of visitors.

@@ -17,7 +17,7 @@ from gateway.api.browser import (
 )
 from gateway.api.doorkeeper import bearer
 from gateway.api.route import KILOBYTE, Call, Cors, Reply, route
-from gateway.enrolment import Enrolment, OwnChange, SiteEvent, change_own, end_own, enrol, prove, track
+from gateway.enrolment import Enrolment, OwnChange, change_own, end_own, enrol, prove
 from gateway.errors import (
     Forbidden,
     KnownWithOtherKeys,
@@ -26,6 +26,7 @@ from gateway.errors import (
     Unauthenticated,
     WrongState,
 )
+from gateway.site_events import SiteEvent, track
 from gateway.webpush.keys import encode_base64url
 from storage import keys, sites
 from storage.database import Transaction
@@ -95,7 +96,8 @@ async def enrol_browser(call: Call[Enrolment, None]) -> Reply[EnrolledBrowser]:
     """201 for a new one; 200 with the same id when it is known with the same keys, or replaced."""
     browsers = call.request.app[BROWSERS]
     limit_address(call, browsers.calls)
-    enrolled = await enrol(call.context, browsers.ceiling, await site_of_page(call), call.body)
+    site = await site_of_page(call)
+    enrolled = await enrol(call.context, browsers.ceiling, browsers.automations, site, call.body)
     answer = EnrolledBrowser(encode_id(Kind.SUBSCRIPTION, enrolled.id), enrolled.token)
     return Reply(answer, 201 if enrolled.created else 200, NEVER_STORED)
 
@@ -143,9 +145,11 @@ async def end_own_subscription(call: Call[None, None]) -> None:
 )
 async def track_event(call: Call[SiteEvent, None]) -> None:
     """With the token of a subscription, which also says whose event it is."""
-    limit_address(call, call.request.app[BROWSERS].calls)
+    browsers = call.request.app[BROWSERS]
+    limit_address(call, browsers.calls)
     site = await site_of_page(call)
-    await track(call.context, site.id, prove(call.context, site.id, bearer(call.request)), call.body)
+    id = prove(call.context, site.id, bearer(call.request))
+    await track(call.context, browsers.automations, site.id, id, call.body)
 
 
 ROUTES = (public_configuration, enrol_browser, change_own_subscription, end_own_subscription, track_event)

@@ -38,7 +38,10 @@ PATH_KINDS = {
     "subscription": Kind.SUBSCRIPTION,
     "message": Kind.MESSAGE,
     "key": Kind.KEY,
+    "automation": Kind.AUTOMATION,
+    "template": Kind.TEMPLATE,
     "token": Kind.TOKEN,
+    "segment": Kind.SEGMENT,
 }
 _PARAMETERS = {kind: name for name, kind in PATH_KINDS.items()}
 

@@ -30,10 +30,26 @@ select id, site_id, kind, parent_id, state, state_reason, waiting_until, priorit
     freeze_ceiling, turn, next_at, rules, resolved, winner
 from messages where site_id = $1 and id < $2 order by id desc limit $3;
 
+-- name: page_of_series
+-- Without audiences, as in `page`.
+select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, '', ttl, rate,
+    send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
+    freeze_ceiling, turn, next_at, rules, resolved, winner
+from messages where site_id = $1 and parent_id = $2 and kind = 'occurrence' and id < $3 order by id desc limit $4;
+
+-- name: move_series
+update messages set state = $4, state_reason = $5, send_at = $6, ended_at = $7
+where id = $1 and kind = 'series' and state = $2 and send_at = $3;
+
+-- name: overtake
+update messages set state = 'expired', state_reason = $2, ended_at = $3
+where state = 'scheduled' and id = (
+    select id from messages where parent_id = $1 and kind = 'occurrence' order by id desc limit 1);
+
 -- name: update_before_start
 update messages
 set state = $3, priority = $4, lane = $5, content = $6, audience_spec = $7, ttl = $8, rate = $9, send_at = $10,
-    expires_at = $11, rules = $12
+    expires_at = $11, rules = $12, kind = $13
 where site_id = $1 and id = $2 and state in ('draft', 'scheduled');
 
 -- name: find_idempotent
@@ -104,15 +120,20 @@ where id = $1 and state in texts($2);
 
 -- name: finish_done
 -- A message costs one look into the batches' index. A paused one has nothing left, too, once its last answers are in
--- or its time is over.
-update messages set state = 'sent', state_reason = null, ended_at = $1
-where state in ('sending', 'paused') and id in (
-    select id from (
-        select id from messages where state = 'sending' and frozen_at is not null
-        union all select id from messages where state = 'paused' and frozen_at is not null) m
+-- or its time is over. A step of an automation goes on as long as it takes more visitors, in silence; its audience is
+-- compared because on PostgreSQL somebody may have come since the look.
+update messages set state_reason = null,
+    state = case when messages.kind = 'step' and messages.freeze_ceiling is null then 'open' else 'sent' end,
+    ended_at = case when messages.kind = 'step' and messages.freeze_ceiling is null then null else cast($1 as bigint) end
+from (
+    select id, audience from (
+        select id, audience from messages where state = 'sending' and frozen_at is not null
+        union all select id, audience from messages where state = 'paused' and frozen_at is not null
+            and not (kind = 'step' and freeze_ceiling is null)) m
     where not exists (select 1 from batches b where b.message_id = m.id)
-    limit $2)
-returning id;
+    limit $2) done
+where messages.id = done.id and messages.state in ('sending', 'paused') and messages.audience = done.audience
+returning messages.id, messages.state;
 
 -- name: past_ttl
 -- Whoever of them has not been sent to yet may still be: their TTL has not begun. But nobody waits for a hold longer.
@@ -148,7 +169,7 @@ with recursive pairs (message_id, provider) as (
     select p.message_id, (select min(b.provider) from batches b
         where b.message_id = p.message_id and b.provider > p.provider)
     from pairs p where p.provider is not null)
-select p.message_id, p.provider, b.due_at, b.attempt
+select p.message_id, p.provider, b.due_at, b.attempt, b.waits_for_key, b.window_ends_at
 from pairs p join batches b on b.id = (
     select f.id from batches f
     where f.message_id = p.message_id and f.provider = p.provider and f.due_at is not null
