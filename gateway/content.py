@@ -7,12 +7,13 @@ because the size of the whole payload is what counts (gateway.payload).
 """
 
 from collections.abc import Mapping
+from re import compile as compile_pattern
 from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType, json
 from msgspec.structs import replace
 
-from gateway.campaigns.utm import Utm
+from gateway.campaigns.utm import Pairs, Utm, add_utm
 from gateway.subscription_fields import Language
 from gateway.webpush import MAX_TOPIC, MAX_TTL, Urgency
 from storage.messages import Message
@@ -20,11 +21,15 @@ from storage.messages import Message
 DEFAULT_TTL: Final = 3 * 24 * 3_600  # seconds; zero, the default of most libraries, loses who is offline
 
 # White space and control characters have no place in a URL; browsers would drop some of them in silence.
-_URL: Final = "^https?://[^\\s\\u0000-\\u0020\\u007f/][^\\s\\u0000-\\u0020\\u007f]*(?!\\n)$"
-Url = Annotated[str, Meta(max_length=2048, pattern=_URL, description="http or https.")]
+_HTTP_URL: Final = "^https?://[^\\s\\u0000-\\u0020\\u007f/][^\\s\\u0000-\\u0020\\u007f]*(?!\\n)$"
+_URL: Final = f"{_HTTP_URL}|\\{{[{{%]"  # or a template of one
+_MAX_URL: Final = 2048
+Url = Annotated[str, Meta(max_length=_MAX_URL, pattern=_URL, description="http or https.")]
 ClickUrl = Annotated[
     str,
-    Meta(max_length=2048, pattern=_URL, description="Opened by a click; without it the site's start page."),
+    Meta(
+        max_length=_MAX_URL, pattern=_URL, description="Opened by a click; without it the site's start page."
+    ),
 ]
 Tag = Annotated[
     str,
@@ -101,9 +106,46 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     topic: Topic | None = None
 
 
+def holds_liquid(text: str) -> bool:
+    """Whether it is a template: it may say something else to each recipient."""
+    return "{{" in text or "{%" in text
+
+
+def is_http_url(text: str) -> bool:
+    """Whether it is what a field for a URL takes that is no template."""
+    return len(text) <= _MAX_URL and _http_url(text) is not None
+
+
+def with_utm(notification: Notification, pairs: Pairs) -> Notification:
+    """Its links that are no templates with these parameters; the others get them when they are rendered."""
+
+    def link(url: str | UnsetType) -> str | UnsetType:
+        return url if url is UNSET or holds_liquid(url) else add_utm(url, pairs)
+
+    if not pairs:
+        return notification
+    actions = tuple(replace(action, url=link(action.url)) for action in notification.actions)
+    return replace(notification, url=link(notification.url), actions=actions)
+
+
+def languages_of(translations: Mapping[str, object]) -> Mapping[str, str]:
+    """What `find_language` looks in."""
+    return {key.lower(): key for key in translations}
+
+
+def find_language(keys: Mapping[str, str], language: str | None) -> str | None:
+    """Which of `keys` (by lower case) fits a visitor's tag: pt-BR, else pt, else None (RFC 4647 3.4)."""
+    if language is None:
+        return None
+    wanted = language.lower()
+    while wanted not in keys and "-" in wanted:
+        wanted = wanted.rpartition("-")[0]
+    return keys.get(wanted)
+
+
 Translations = Annotated[
     dict[Language, PartialNotification],
-    Meta(max_length=100, description="What differs for visitors of these languages: de, pt-BR."),
+    Meta(max_length=50, description="What differs for visitors of these languages: de, pt-BR."),
 ]
 
 
@@ -117,6 +159,7 @@ class Content(Struct, frozen=True, omit_defaults=True):
     utm: Utm | None = None
 
 
+_http_url = compile_pattern(_HTTP_URL).match
 _DECODER = json.Decoder(Content)
 _ENCODER = json.Encoder()
 

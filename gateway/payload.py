@@ -13,7 +13,9 @@ from typing import Any, Final
 from msgspec import json
 from msgspec.structs import replace
 
-from gateway.content import Notification
+from gateway.campaigns.personal import Person, PersonalNotification, texts_of
+from gateway.campaigns.utm import Pairs
+from gateway.content import Notification, holds_liquid, with_utm
 from gateway.webpush import MAX_PLAINTEXT
 from storage.ids import Kind, encode_id
 from storage.messages import Priority
@@ -33,9 +35,7 @@ class PayloadTemplate:
     def __init__(
         self, message_id: int, notification: Notification, public_url: str, priority: Priority
     ) -> None:
-        self._head = b'{"v":%d,"m":"%b","t":"' % (VERSION, encode_id(Kind.MESSAGE, message_id).encode())
-        spread = b',"j":%d' % PROMPT_SPREAD if priority is Priority.TRANSACTIONAL else b""
-        self._tail = b',"g":%b%b}' % (_encode(public_url), spread)
+        self._head, self._tail = _frame(message_id, public_url, priority)
         self._common = b'","n":' + _encode(notification) + self._tail
         self._data = notification.data
         # Everything but the data, left open for it: a title is always there, so a comma always fits.
@@ -47,6 +47,40 @@ class PayloadTemplate:
             return b"%b%b%b" % (self._head, event_token.encode(), self._common)
         merged = _encode({**self._data, **data})
         return b"%b%b%b%b}%b" % (self._head, event_token.encode(), self._bare, merged, self._tail)
+
+
+class PersonalTemplate:
+    """As PayloadTemplate, of a notification that holds Liquid. TemplateError when it is none."""
+
+    __slots__ = ("_head", "_notification", "_tail")
+
+    def __init__(
+        self, message_id: int, notification: Notification, public_url: str, priority: Priority, utm: Pairs
+    ) -> None:
+        self._head, self._tail = _frame(message_id, public_url, priority)
+        self._notification = PersonalNotification(notification, utm)
+
+    def render(self, event_token: str, person: Person) -> bytes:
+        """The payload for one recipient. RenderFailed."""
+        notification = self._notification.render(person)
+        return b'%b%b","n":%b%b' % (self._head, event_token.encode(), notification, self._tail)
+
+
+def make_template(
+    message_id: int, notification: Notification, public_url: str, priority: Priority, utm: Pairs = ()
+) -> PayloadTemplate | PersonalTemplate:
+    """What renders it for all, or for each. TemplateError."""
+    linked = with_utm(notification, utm)
+    if any(holds_liquid(text) for _, _, text in texts_of(linked)):
+        return PersonalTemplate(message_id, linked, public_url, priority, utm)
+    return PayloadTemplate(message_id, linked, public_url, priority)
+
+
+def _frame(message_id: int, public_url: str, priority: Priority) -> tuple[bytes, bytes]:
+    """What stands before the event token, and after the notification."""
+    head = b'{"v":%d,"m":"%b","t":"' % (VERSION, encode_id(Kind.MESSAGE, message_id).encode())
+    spread = b',"j":%d' % PROMPT_SPREAD if priority is Priority.TRANSACTIONAL else b""
+    return head, b',"g":%b%b}' % (_encode(public_url), spread)
 
 
 def bytes_over(template: PayloadTemplate, data: Mapping[str, Any] | None = None) -> int:

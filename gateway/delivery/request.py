@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from gateway.campaigns.personal import RenderFailed
 from gateway.delivery.flight import Flight, Member
 from gateway.delivery.key_ring import KeyRing
 from gateway.delivery.line import SiteWindow
@@ -65,7 +66,7 @@ class RequestMaker:
             return NotSent(Outcome.REJECTED, str(exc))
         except PayloadTooLarge as exc:
             return NotSent(Outcome.TOO_LARGE, str(exc))
-        except NotARecipient as exc:
+        except (NotARecipient, RenderFailed) as exc:
             return NotSent(Outcome.RENDER_FAILED, str(exc))
         except Exception as exc:  # one recipient's data must not stop the others, nor be lost in silence
             if not flight.complained:  # what is wrong with one is mostly wrong with all: one line a batch

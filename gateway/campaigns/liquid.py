@@ -1,0 +1,203 @@
+"""Liquid as messages may use it: a closed part of the language, whose work for one recipient is bounded.
+
+No includes, no clock, nothing that reads beyond the variables it is given. Each text of a notification is a
+template of its own; all of one recipient are rendered in one `Reading`, which counts what they do together.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TextIO
+from urllib.parse import quote
+
+from liquid import BoundTemplate, Environment, RenderContext
+from liquid.ast import Node
+from liquid.builtin.content import Literal
+from liquid.builtin.expressions import FilteredExpression, LoopExpression
+from liquid.builtin.expressions.filtered import Filter
+from liquid.builtin.expressions.primitive import RangeLiteral
+from liquid.builtin.illegal import Illegal
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags import assign_tag, capture_tag, case_tag, comment_tag, for_tag, if_tag, unless_tag
+from liquid.builtin.tags.inline_comment_tag import InlineCommentTag
+from liquid.exceptions import LiquidError, LoopIterationLimitError
+from liquid.expression import Expression
+from liquid.output import LimitedStringIO
+
+from gateway.campaigns.liquid_filters import FILTERS, Encoded, text_of
+
+MOST_OUTPUT: Final = 4_096  # bytes of one text: more than a push can carry
+MOST_ITERATIONS: Final = 200  # of all loops in all texts of one recipient
+MOST_LOCALS: Final = 16_384  # bytes that a text's own variables take
+
+VARIABLES: Final = ("attributes", "external_id", "language", "data", "recipient")
+
+_WHOLE_URL: Final = "!#$%&'()*+,/:;=?@[]~"  # what a value that begins a URL keeps: it is one itself
+_TAGS = (
+    Literal,
+    Illegal,
+    if_tag.IfTag,
+    unless_tag.UnlessTag,
+    case_tag.CaseTag,
+    for_tag.ForTag,
+    for_tag.BreakTag,
+    for_tag.ContinueTag,
+    assign_tag.AssignTag,
+    capture_tag.CaptureTag,
+    comment_tag.CommentTag,
+    InlineCommentTag,
+)
+
+
+class TemplateError(Exception):
+    """A text that cannot be rendered for anybody. `line` counts from 1."""
+
+    def __init__(self, sentence: str, line: int) -> None:
+        super().__init__(sentence)
+        self.line = line
+
+
+class UrlBuffer(LimitedStringIO):
+    """Takes the text of a URL: what is put into it is percent-encoded on its way."""
+
+
+class _PutIn(OutputNode):
+    """`{{ … }}`."""
+
+    __slots__ = ()
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        value = self.expression.evaluate(context)
+        text = value if isinstance(value, str) else text_of(value)
+        if isinstance(buffer, UrlBuffer) and not isinstance(value, Encoded):
+            text = quote(text, safe="" if buffer.size else _WHOLE_URL)
+        return buffer.write(text)
+
+
+class _Output(Output):
+    node_class = _PutIn
+
+
+class Reading(RenderContext):
+    """What one recipient's texts are rendered from."""
+
+    __slots__ = ("_iterations",)
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        super().__init__(_NOTHING, globals=values)
+        self._iterations = 0
+
+    def raise_for_loop_limit(self, length: int = 1) -> None:
+        """Counts every loop when it begins; the library's own limit begins anew with each."""
+        self._iterations += length
+        if self._iterations > MOST_ITERATIONS:
+            raise LoopIterationLimitError("loops go round too often", token=None)
+
+
+class Text:
+    """A text of a notification, compiled."""
+
+    __slots__ = ("_buffer", "_nodes", "variables")
+
+    def __init__(self, nodes: Sequence[Node], variables: frozenset[str], *, is_url: bool) -> None:
+        self._nodes = nodes
+        self._buffer = UrlBuffer if is_url else LimitedStringIO
+        self.variables = variables  # the VARIABLES that it reads
+
+    @property
+    def literal_start(self) -> str | None:
+        """What it begins with for everybody; None when that depends."""
+        first = self._nodes[0] if self._nodes else None
+        return getattr(first, "text", None)
+
+    def render(self, reading: Reading) -> str:
+        """LiquidError, and whatever a filter makes of a value that it was not meant for."""
+        buffer = self._buffer(MOST_OUTPUT)
+        if reading.locals:
+            reading.locals.clear()  # each text is a template of its own
+        for node in self._nodes:
+            node.render(reading, buffer)
+        return buffer.getvalue()
+
+
+def parse_text(source: str, *, is_url: bool = False, variables: Sequence[str] = VARIABLES) -> Text:
+    """TemplateError when it can be rendered for nobody: syntax, names, filters, ranges without end."""
+    try:
+        template = _ENVIRONMENT.from_string(source)
+        read = template.analyze(include_partials=False).globals
+        for name, found in read.items():
+            if name not in variables:
+                known = ", ".join(variables)
+                raise TemplateError(f"There is no `{name}`, only {known}", _line(source, found[0].span.index))
+        for node in template.nodes:
+            _check(node, source)
+    except LiquidError as exc:
+        index = 0 if exc.token is None else exc.token.start_index
+        raise TemplateError(f"{exc.message}", _line(source, index)) from exc
+    except RecursionError as exc:
+        raise TemplateError("this is nested too deep", 1) from exc
+    return Text(template.nodes, frozenset(read), is_url=is_url)
+
+
+def _line(source: str, index: int) -> int:
+    return source.count("\n", 0, max(0, index)) + 1
+
+
+def _check(node: Node, source: str) -> None:
+    """What the library would find out only while it renders, if then."""
+    for expression in node.expressions():
+        for each in _walk(expression):
+            if isinstance(each, FilteredExpression):
+                for used in each.filters or ():
+                    _check_filter(used, source)
+            elif isinstance(each, LoopExpression):
+                counts = isinstance(each.iterable, RangeLiteral)
+                if counts and (each.reversed or each.offset is not None):
+                    raise TemplateError("a range is counted from its beginning", _line_of(each, source))
+            elif isinstance(each, RangeLiteral) and not isinstance(expression, LoopExpression):
+                raise TemplateError("a range stands in a `for` only", _line_of(each, source))
+    for child in node.children(Reading({}), include_partials=False):
+        _check(child, source)
+
+
+def _walk(expression: Expression) -> Iterator[Expression]:
+    yield expression
+    for child in expression.children():
+        yield from _walk(child)
+
+
+def _line_of(expression: Expression, source: str) -> int:
+    return _line(source, expression.token.start_index)
+
+
+def _check_filter(used: Filter, source: str) -> None:
+    line = _line(source, used.token.start_index)
+    function = _ENVIRONMENT.filters.get(used.name)
+    if function is None:
+        raise TemplateError(f"there is no filter `{used.name}`", line)
+    names = [getattr(argument, "name", None) for argument in used.args]
+    keywords: dict[str, object] = {name: None for name in names if name}
+    if getattr(function, "with_environment", False):
+        keywords["environment"] = None
+    try:
+        inspect.signature(function).bind(None, *(None for name in names if not name), **keywords)
+    except TypeError:
+        raise TemplateError(f"these are not the arguments of the filter `{used.name}`", line) from None
+
+
+class _Environment(Environment):
+    output_stream_limit = MOST_OUTPUT
+    local_namespace_limit = MOST_LOCALS
+    loop_iteration_limit = MOST_ITERATIONS
+    context_depth_limit = 20
+    block_nesting_limit = 10
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:  # noqa: ARG002
+        """Only what is named: neither time nor files, and nothing that multiplies unseen."""
+        for tag in (*_TAGS, _Output):
+            self.add_tag(tag)
+        for name, function in FILTERS.items():
+            self.add_filter(name, function)
+
+
+_ENVIRONMENT = _Environment()
+_NOTHING = BoundTemplate(_ENVIRONMENT, [])
