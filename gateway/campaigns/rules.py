@@ -20,6 +20,7 @@ from storage.messages import Message
 class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Every field has a default that stands for "no such rule"."""
 
+    template: Annotated[str | None, Meta(description="`tpl_…`: what it was made of.")] = None
     dry_run: Annotated[
         bool, Meta(description="Everything but the push: whoever would be sent to counts as skipped.")
     ] = False
@@ -58,7 +59,12 @@ _NONE = Rules()
 
 def read_rules(message: Message) -> Rules:
     """What `write_rules` stored."""
-    return _NONE if message.rules == "{}" else _DECODER.decode(message.rules)
+    return parse_rules(message.rules)
+
+
+def parse_rules(text: str) -> Rules:
+    """The text of `messages.rules`."""
+    return _NONE if text == "{}" else _DECODER.decode(text)
 
 
 def write_rules(rules: Rules) -> str:

@@ -1,6 +1,17 @@
 """Routes for admins and their back ends."""
 
-from gateway.api.admin import audit, failures, health, keys, messages, sites, subscriptions, throttles, tokens
+from gateway.api.admin import (
+    audit,
+    failures,
+    health,
+    keys,
+    messages,
+    sites,
+    subscriptions,
+    templates,
+    throttles,
+    tokens,
+)
 from gateway.api.route import Route
 
 ADMIN_ROUTES: tuple[Route, ...] = (
@@ -9,6 +20,7 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *tokens.ROUTES,
     *subscriptions.ROUTES,
     *messages.ROUTES,
+    *templates.ROUTES,
     *failures.ROUTES,
     *throttles.ROUTES,
     *audit.ROUTES,

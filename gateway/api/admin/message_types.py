@@ -10,15 +10,17 @@ from gateway.api.admin.audiences import Audience, ShownAudience, to_spec
 from gateway.api.moments import Moment, from_moment
 from gateway.audience import read_audience
 from gateway.campaigns.auto_pause import AutoPause
-from gateway.campaigns.rollout import Rollout
 from gateway.campaigns.local_time import LocalTime
 from gateway.campaigns.quiet_hours import WithQuietHours
 from gateway.campaigns.recurrence import Misfire, Recurrence
+from gateway.campaigns.rollout import Rollout
 from gateway.campaigns.rules import Rules, read_rules
 from gateway.campaigns.variants import Variants
 from gateway.content import Content, Notification, Options, read_content
+from gateway.errors import FieldError, InvalidRequest
 from gateway.failures import FailedOutcome
 from gateway.message_draft import Draft
+from gateway.templates import Variables
 from storage import messages
 from storage.messages import MessageState, Priority
 
@@ -26,9 +28,10 @@ Rate = Annotated[int, Meta(ge=1, le=1_000_000, description="At most so many a se
 
 
 class NewMessage(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    notification: Notification
+    notification: Annotated[Notification | UnsetType, Meta(description="Needed, or else a template.")] = UNSET
+    variables: Variables | UnsetType = UNSET
     audience: Audience
-    options: Options = Options()
+    options: Annotated[Options | UnsetType, Meta(description="Those of the template by default.")] = UNSET
     priority: Annotated[
         Priority | None, Meta(description="Transactional by default for up to 1000 named recipients.")
     ] = None
@@ -42,6 +45,8 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What is not given stays; what is given replaces the whole field; null stands for the default."""
 
     notification: Notification | UnsetType = UNSET
+    template: str | UnsetType | None = UNSET
+    variables: Variables | UnsetType = UNSET
     audience: Audience | UnsetType = UNSET
     options: Options | UnsetType = UNSET
     priority: Priority | UnsetType | None = UNSET
@@ -124,9 +129,13 @@ class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
 
 
 def read_draft(new: NewMessage) -> Draft:
-    """InvalidRequest when the audience is wrong."""
+    """InvalidRequest when the audience is wrong, or no notification there, not even a template's."""
+    if new.notification is UNSET:
+        raise InvalidRequest(
+            errors=[FieldError("notification", "Say what it shows, in a notification or by a template.")]
+        )
     return Draft(
-        content=Content(new.notification, new.options),
+        content=Content(new.notification, new.options or Options()),
         audience=to_spec(new.audience),
         priority=new.priority,
         send_at=None if new.send_at is None else from_moment(new.send_at, "send_at"),

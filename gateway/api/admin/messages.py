@@ -7,6 +7,7 @@ from typing import Any
 from gateway import audit, idempotency, messages, replays
 from gateway.api.admin.message_types import Message, MessageChange, NewMessage, Replay, merge, read_draft
 from gateway.api.admin.message_views import show_message
+from gateway.api.admin.template_use import fill_in
 from gateway.api.moments import from_moment
 from gateway.api.paging import Page, PageQuery, page_of, read_cursor
 from gateway.api.route import KILOBYTE, Call, Reply, route
@@ -33,9 +34,12 @@ async def create_message(call: Call[NewMessage, None]) -> Reply[Message]:
     the answer is then the stored message and `Idempotency-Replayed: true`.
     """
     key = idempotency.parse_key(call.request.headers.get(idempotency.HEADER), call.raw_body)
-    created = await messages.create_message(
-        call.context, audit.actor(call.token), call.site_id, read_draft(call.body), key
-    )
+    if call.body.template is not None:  # which may have changed since the first time
+        replayed = await messages.find_created(call.context, call.site_id, key)
+        if replayed is not None:
+            return _created(call, replayed)
+    draft = read_draft(await fill_in(call.context, call.site_id, call.body))
+    created = await messages.create_message(call.context, audit.actor(call.token), call.site_id, draft, key)
     return _created(call, created)
 
 
@@ -66,12 +70,13 @@ async def get_message(call: Call[None, None]) -> Message:
     body_limit=_BODY_LIMIT,
 )
 async def change_message(call: Call[MessageChange, None]) -> Message:
+    change = await fill_in(call.context, call.site_id, call.body)
     changed = await messages.change_message(
         call.context,
         audit.actor(call.token),
         call.site_id,
         call.id_of(Kind.MESSAGE),
-        partial(merge, call.body, now=call.context.clock.now()),
+        partial(merge, change, now=call.context.clock.now()),
     )
     return show_message(changed, call.context.clock.now())
 
