@@ -1,19 +1,25 @@
-"""Starts messages whose time has come. A named audience is frozen in the same transaction."""
+"""Starts messages whose time has come. A named audience is frozen in the same transaction.
+
+A series does not start itself: it makes an occurrence, which starts like any other message.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 
 from gateway.audience import read_audience
 from gateway.campaigns.plan import Timetable
+from gateway.campaigns.recurrence import is_misfired, next_time
+from gateway.campaigns.stages import is_watched
 from gateway.context import Context
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.scheduler.judging import judge
 from gateway.scheduler.source import is_named, read_named
-from storage import batches, locks, messages, rollups, sites
+from gateway.series import OVERTAKEN, is_overtaken, make_occurrence, occur, recurrence_of
+from storage import batches, locks, messages, rollups, sites, stages
 from storage.database import Transaction
 from storage.ids import id_ceiling
-from storage.messages import Message, MessageState
+from storage.messages import Message, MessageKind, MessageState
 from storage.sites import Site
 
 log = Log(__name__)
@@ -22,6 +28,7 @@ AT_ONCE = 50  # messages in one look: their transactions share a commit
 EXPIRED_UNSTARTED = "expires_at passed before it could start"
 # What such a message may be in. After its `expires_at` nothing starts it any more, even if it is resumed.
 UNSTARTED = {MessageState.SCHEDULED, MessageState.PAUSED}
+MISFIRED = "misfired: it had not started {} s after its time"
 
 
 class Starter:
@@ -37,7 +44,7 @@ class Starter:
         due, found, late = await self._database.read(lambda tx: _look(tx, now))
         await asyncio.gather(
             *(
-                self._start(Timetable.of(message, found[message.site_id]), now)
+                self._take(Timetable.of(message, found[message.site_id]), now)
                 for message in due
                 if message.site_id in found  # else it was deleted just now, and its messages go with it
             )
@@ -46,19 +53,38 @@ class Starter:
             await self._expire(message_id, now)
         return bool(due or late)
 
+    async def _take(self, timetable: Timetable, now: int) -> None:
+        message, misfire = timetable.message, timetable.rules.misfire
+        if message.kind is MessageKind.SERIES:
+            await self._occur(message, now)
+        elif misfire is not None and is_misfired(misfire, message.send_at, now):
+            await self._expire_late(message, MISFIRED.format(misfire.after), now)
+        elif message.kind is MessageKind.OCCURRENCE and await self._database.read(
+            lambda tx: is_overtaken(tx, message, now)
+        ):
+            await self._expire_late(message, OVERTAKEN, now)
+        else:
+            await self._start(timetable, now)
+
+    async def _occur(self, series: Message, now: int) -> None:
+        occurrence = make_occurrence(series, now, self._ids.next())
+        following = next_time(recurrence_of(series), now)
+        if await self._database.write(lambda tx: occur(tx, series, occurrence, following)):
+            log.info("message.recurred", message_id=occurrence.id, series_id=series.id)
+
     async def _start(self, timetable: Timetable, now: int) -> None:
         message = timetable.message
         # Never below an id that this very process has handed out: its clock may have been set back since.
         ceiling = max(id_ceiling(now), self._ids.next())
         if not is_named(read_audience(message.audience_spec)):
-            if await self._database.write(lambda tx: _begin(tx, message, now, ceiling)):
+            if await self._database.write(lambda tx: _begin(tx, timetable, now, ceiling)):
                 self._metrics.messages_started.inc()
             return
         named = await self._database.read(lambda tx: read_named(tx, timetable))
         judged = judge(timetable, named.rows, now, self._ids)
 
         async def body(tx: Transaction) -> bool:
-            if not await _begin(tx, message, now, ceiling):
+            if not await _begin(tx, timetable, now, ceiling):
                 return False
             await batches.add_many(tx, judged.batches)
             await rollups.add_many(tx, judged.skipped)
@@ -68,13 +94,24 @@ class Starter:
             self._metrics.messages_started.inc()
             self._metrics.recipients_frozen.inc(len(named.rows))
 
+    async def _expire_late(self, message: Message, reason: str, now: int) -> None:
+        async def body(tx: Transaction) -> bool:
+            return await _is_still(tx, message) and await messages.transition(
+                tx, message.id, {MessageState.SCHEDULED}, MessageState.EXPIRED, reason, now
+            )
+
+        self._expired(message.id, await self._database.write(body))
+
     async def _expire(self, message_id: int, now: int) -> None:
         expired = await self._database.write(
             lambda tx: messages.transition(
                 tx, message_id, UNSTARTED, MessageState.EXPIRED, EXPIRED_UNSTARTED, now
             )
         )
-        if expired:
+        self._expired(message_id, expired)
+
+    def _expired(self, message_id: int, really: bool) -> None:
+        if really:
             log.info("message.expired", message_id=message_id)
             self._metrics.messages_ended.labels("expired").inc()
 
@@ -85,8 +122,17 @@ async def _look(tx: Transaction, now: int) -> tuple[Sequence[Message], Mapping[i
     return due, found, await messages.expired_unstarted(tx, now, AT_ONCE)
 
 
-async def _begin(tx: Transaction, message: Message, now: int, ceiling: int) -> bool:
+async def _begin(tx: Transaction, timetable: Timetable, now: int, ceiling: int) -> bool:
+    message, rules = timetable.message, timetable.rules
+    if not (await _is_still(tx, message) and await messages.start(tx, message.id, now, ceiling)):
+        return False
+    if rules.holds_the_rest or rules.auto_pause is not None:
+        await stages.add(tx, message.id, message.site_id, now if is_watched(rules) else None)
+    return True
+
+
+async def _is_still(tx: Transaction, message: Message) -> bool:
     """False when it is not what was looked at any more: somebody has changed, paused or started it since."""
     await locks.hold(tx, message.id)
     stored = await messages.by_ids(tx, [message.id])
-    return stored.get(message.id) == message and await messages.start(tx, message.id, now, ceiling)
+    return stored.get(message.id) == message

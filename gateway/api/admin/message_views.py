@@ -1,6 +1,8 @@
 """From a stored message to what an answer shows of it."""
 
 import math
+from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import UNSET
 
@@ -8,13 +10,16 @@ from gateway.api.admin.audiences import from_spec
 from gateway.api.admin.message_types import Message, Progress, Results
 from gateway.api.moments import to_moment, to_optional_moment
 from gateway.audience import read_audience
+from gateway.campaigns.recurrence import Recurrence, next_times
 from gateway.campaigns.rules import Rules, read_rules
 from gateway.content import read_content
 from gateway.messages import MessageWithProgress
 from storage import messages
 from storage.ids import Kind, encode_id
-from storage.messages import MessageState
+from storage.messages import ENDED, MessageKind, MessageState
 from storage.throttles import FOR_GOOD
+
+_SHOWN_OCCURRENCES = 3
 
 
 def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = True) -> Message:
@@ -23,7 +28,9 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
     content, rules = read_content(message), read_rules(message)
     return Message(
         id=encode_id(Kind.MESSAGE, message.id),
-        replay_of=None if message.parent_id is None else encode_id(Kind.MESSAGE, message.parent_id),
+        replay_of=_parent(message, MessageKind.ONCE),
+        series=_parent(message, MessageKind.OCCURRENCE),
+        next_occurrences=_next_occurrences(message, rules.recurrence, now),
         state=message.state,
         state_reason=message.state_reason if waiting is None else waiting.reason,
         waiting_until=to_optional_moment(
@@ -44,6 +51,23 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         audience=from_spec(read_audience(message.audience_spec)) if with_audience else UNSET,
         **{name: getattr(rules, name) for name in Rules.__struct_fields__},
     )
+
+
+def _parent(message: messages.Message, kind: MessageKind) -> str | None:
+    """What a parent is to a message depends on the kind."""
+    if message.parent_id is None or message.kind is not kind:
+        return None
+    return encode_id(Kind.MESSAGE, message.parent_id)
+
+
+def _next_occurrences(
+    message: messages.Message, rule: Recurrence | None, now: int
+) -> Sequence[datetime] | None:
+    if rule is None:
+        return None
+    if message.state in ENDED:
+        return ()
+    return [to_moment(at) for at in next_times(rule, now, _SHOWN_OCCURRENCES)]
 
 
 def _progress(found: MessageWithProgress, now: int) -> Progress:
