@@ -50,6 +50,14 @@ async def totals(tx: Transaction, message_ids: Sequence[int]) -> dict[int, dict[
     return found
 
 
+async def by_variant(tx: Transaction, message_ids: Sequence[int]) -> dict[int, dict[int, dict[str, int]]]:
+    """As `totals`, by message, by variant, by kind."""
+    found: dict[int, dict[int, dict[str, int]]] = {}
+    for message_id, variant, kind, n in await tx.fetch(_SQL["by_variant"], list(message_ids)):
+        found.setdefault(message_id, {}).setdefault(variant, {})[kind] = n
+    return found
+
+
 async def of_message(tx: Transaction, site_id: int, message_id: int) -> Sequence[Rollup]:
     """Every row of one message in the order of time; `at` is the beginning of the hour."""
     return [Rollup(*row) for row in await tx.fetch(_SQL["of_message"], site_id, message_id)]

@@ -17,7 +17,7 @@ _SQL = load("stages")
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """`answers` and `failures` are where the message's counters stood when it was last judged by its failures."""
+    """`answers` and `failures`: where the message's counters stood when it was last judged by them."""
 
     message_id: int
     site_id: int
@@ -86,3 +86,8 @@ async def release(
 async def untried(tx: Transaction, message_id: int) -> set[str]:
     """The providers of those who are not held and have not been tried yet."""
     return {row[0] for row in await tx.fetch(_SQL["untried"], message_id)}
+
+
+async def is_under_way(tx: Transaction, message_id: int) -> bool:
+    """Whether anybody who is not held has no outcome yet."""
+    return await tx.fetch_one(_SQL["under_way"], message_id) is not None

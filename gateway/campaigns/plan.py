@@ -69,8 +69,7 @@ def plan(recipient: RecipientRow, timetable: Timetable, now: int) -> Place | Ski
         return place
     if ticket.stage == REST:
         # When it is released is not known: quiet hours are looked at then, at the claim.
-        window_ends_at = None if place.window_ends_at is None else now
-        return Place(None, REST, ticket.variant, window_ends_at)
+        return Place(None, REST, ticket.variant)
     return place._replace(stage=ticket.stage, variant=ticket.variant)
 
 

@@ -74,6 +74,11 @@ def is_automatic(rules: Rules) -> bool:
     return rules.holds_the_rest and not (rules.rollout is not None and rules.rollout.then is Then.MANUAL)
 
 
+def is_watched(rules: Rules) -> bool:
+    """Whether the scheduler has to look at the message from time to time."""
+    return rules.auto_pause is not None or is_automatic(rules)
+
+
 def release_at(rules: Rules, tried_at: int | None) -> int | None:
     """When it is decided at the latest; None before everybody of the first part was tried, or for an admin.
 
@@ -89,15 +94,21 @@ def release_at(rules: Rules, tried_at: int | None) -> int | None:
     return tried_at + rules.variants.winner.after * 1_000
 
 
-def decide(rules: Rules, tried_at: int | None, counts: Mapping[int, Counts], now: int) -> Release | None:
-    """What becomes of the rest; None: it still waits. `counts` by variant, so far."""
+def decide(
+    rules: Rules, tried_at: int | None, counts: Mapping[int, Counts], now: int, *, more_to_come: bool
+) -> Release | None:
+    """What becomes of the rest; None: it still waits. `counts` by variant, so far.
+
+    `more_to_come`: whether any of the first part is still on its way, in a retry say. A roll-out without a
+    single answer is not judged before that is over: a dead push service says nothing about the message.
+    """
     if not is_automatic(rules):
         return None
     at = release_at(rules, tried_at)
     in_time = at is not None and at <= now
     total = Counts.total(counts.values()) if counts else Counts()
     if rules.rollout is not None:
-        if not in_time:
+        if not in_time or (more_to_come and not total.answers):
             return None
         stop = why_stop(rules.rollout, total)
         return Release("the first part went well") if stop is None else Release(stop, stop=True)

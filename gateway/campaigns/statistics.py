@@ -26,7 +26,7 @@ def wilson(successes: int, trials: int) -> Interval | None:
 
 
 def two_proportions(successes_a: int, trials_a: int, successes_b: int, trials_b: int) -> float:
-    """p of the two-sided z-test, with the pooled share, that two shares are the same; 1.0 when nothing tells."""
+    """p of the two-sided z-test, with the pooled share, that both are the same; 1.0 when nothing tells."""
     trials = trials_a * trials_b
     pooled = (successes_a + successes_b) / (trials_a + trials_b) if trials else 0.0
     if not 0 < pooled < 1:

@@ -38,9 +38,10 @@ class Winner(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     sample: Annotated[Percent, Meta(description="Per cent of the audience that gets the variants at once.")]
     after: Delay
     default: Annotated[str, Meta(description="The name of the variant that the rest gets if none wins.")]
-    displays: Annotated[
-        int | None, Meta(ge=1, description="Decide as soon as so many displays are reported, all together.")
-    ] = None
+    displays: (
+        Annotated[int, Meta(ge=1, description="Decide as soon as so many displays are reported, all together.")]
+        | None
+    ) = None
 
 
 class Variants(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

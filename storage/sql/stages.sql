@@ -13,7 +13,7 @@ where s.look_at <= $1
 order by s.look_at limit $2;
 
 -- name: note
-update stages set look_at = $2, tried_at = $3, answers = $4, failures = $5 where message_id = $1;
+update stages set look_at = $2, tried_at = coalesce(tried_at, $3), answers = $4, failures = $5 where message_id = $1;
 
 -- name: release
 update stages set released_at = $2, decision = $3
@@ -25,8 +25,8 @@ where message_id = $1 and released_at is null
 update messages set winner = $2 where id = $1;
 
 -- name: release_batches
--- The held batches stand at one end of batches_by_due: only they are read.
-update batches set due_at = $2, variant = case when variant < 0 then coalesce(cast($3 as smallint), variant) else variant end
+-- The held batches stand at one end of batches_by_due: only they are read. `created_at` is when their turn has come.
+update batches set due_at = $2, created_at = $2, variant = case when variant < 0 then coalesce(cast($3 as smallint), variant) else variant end
 where message_id = $1 and due_at is null;
 
 -- name: wake
@@ -34,3 +34,6 @@ update messages set nap_until = 0 where id = $1 and nap_until > 0;
 
 -- name: untried
 select distinct provider from batches where message_id = $1 and due_at >= 0 and attempt = 1;
+
+-- name: under_way
+select 1 from batches where message_id = $1 and due_at >= 0 limit 1;

@@ -1,0 +1,154 @@
+"""Releases the rest of messages whose first part has shown how it goes, and pauses those that fail too much.
+
+It looks at those messages only whose rules ask for it, each when its time has come, a page at a time: with
+thousands of them a look costs as much as with a hundred, and comes less often.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from gateway.campaigns.auto_pause import why_pause
+from gateway.campaigns.counts import Counts
+from gateway.campaigns.rules import Rules, parse_rules
+from gateway.campaigns.stages import Release, decide, is_automatic, release_at
+from gateway.context import Context
+from gateway.logs import Log
+from storage import locks, messages, rollups, stages, throttles
+from storage.database import Transaction
+from storage.messages import ENDED, MessageState
+from storage.stages import Stages, Watched
+from storage.throttles import EVERY_PROVIDER, EVERY_SITE
+
+log = Log(__name__)
+
+AT_ONCE = 200  # messages in one look
+LOOK_AGAIN = 1_000  # milliseconds, at messages of which anything may change at any time
+LOOK_AT_PAUSED = 5_000
+
+
+class Look(NamedTuple):
+    """At one message."""
+
+    watched: Watched
+    rules: Rules
+    counts: Mapping[int, Counts]  # by variant
+    tried: bool  # everybody of the first part, but for those whose provider is held
+    under_way: bool  # whether anybody of it has no outcome yet
+
+
+class Stager:
+    def __init__(self, context: Context) -> None:
+        self._database = context.database
+        self._clock = context.clock
+
+    async def step(self) -> bool:
+        """One look at those whose time has come; never more at once, however many there are."""
+        now = self._clock.now()
+        looks = await self._database.read(lambda tx: _look(tx, now))
+        looked = [await self._judge(look, now) for look in looks]
+        if looked:
+            await self._database.write(lambda tx: stages.note(tx, looked))
+        return False
+
+    async def _judge(self, look: Look, now: int) -> Stages:
+        """Do what is to be done; the message's row with when to look again."""
+        known, rules = look.watched.stages, look.rules
+        if look.watched.state in ENDED:
+            return replace(known, look_at=None)
+        if look.watched.state is not MessageState.SENDING:
+            return replace(known, look_at=now + LOOK_AT_PAUSED)
+        if rules.auto_pause is not None:
+            total = Counts.total(look.counts.values()) if look.counts else Counts()
+            since = Counts(total.answers - known.answers, total.failures - known.failures)
+            if since.answers >= rules.auto_pause.least:
+                known = replace(known, answers=total.answers, failures=total.failures)
+                reason = why_pause(rules.auto_pause, since)
+                if reason is not None:
+                    await self._pause(replace(known, look_at=now), reason, now)
+                    return replace(known, look_at=now + LOOK_AT_PAUSED)
+        if not is_automatic(rules) or known.released_at is not None:
+            return replace(known, look_at=now + LOOK_AGAIN if rules.auto_pause is not None else None)
+        if look.watched.frozen_at is None:
+            return replace(known, look_at=now + LOOK_AGAIN)
+        if known.tried_at is None and look.tried:
+            known = replace(known, tried_at=now)
+        release = decide(rules, known.tried_at, look.counts, now, more_to_come=look.under_way)
+        if release is not None:
+            await self._release(known, release, now)
+            return replace(known, look_at=now + LOOK_AGAIN)
+        return replace(known, look_at=_next_look(rules, known, now))
+
+    async def _release(self, known: Stages, release: Release, now: int) -> None:
+        """By compare-and-set: of two schedulers one does it. A stop releases the rest and pauses the message
+
+        in one transaction, so that a resume goes on with all that is left.
+        """
+        message_id = known.message_id
+
+        async def body(tx: Transaction) -> bool:
+            await locks.hold(tx, message_id)
+            if (await messages.states(tx, [message_id])).get(message_id) is not MessageState.SENDING:
+                return False
+            if not await stages.release(tx, message_id, now, release.decision, release.winner):
+                return False
+            if release.stop:
+                await messages.transition(
+                    tx, message_id, {MessageState.SENDING}, MessageState.PAUSED, release.decision, now
+                )
+            return True
+
+        if await self._database.write(body):
+            event = "message.stopped" if release.stop else "message.released"
+            log.info(event, message_id=message_id, reason=release.decision)
+
+    async def _pause(self, known: Stages, reason: str, now: int) -> None:
+        """With where the counters stand: after a resume it is judged by what comes then."""
+
+        async def body(tx: Transaction) -> bool:
+            await locks.hold(tx, known.message_id)
+            if not await messages.transition(
+                tx, known.message_id, {MessageState.SENDING}, MessageState.PAUSED, reason, now
+            ):
+                return False
+            await stages.note(tx, [known])
+            return True
+
+        if await self._database.write(body):
+            log.warning("message.paused", message_id=known.message_id, reason=reason)
+
+
+def _next_look(rules: Rules, known: Stages, now: int) -> int:
+    """At a message whose rest is held."""
+    at = release_at(rules, known.tried_at)
+    winner = None if rules.variants is None else rules.variants.winner
+    often = rules.auto_pause is not None or (winner is not None and winner.displays is not None)
+    if at is None or at <= now or often:
+        return now + LOOK_AGAIN if at is None or at <= now else min(at, now + LOOK_AGAIN)
+    return at
+
+
+async def _look(tx: Transaction, now: int) -> Sequence[Look]:
+    due = await stages.due(tx, now, AT_ONCE)
+    sending = [each.stages.message_id for each in due if each.state is MessageState.SENDING]
+    counted = await rollups.by_variant(tx, sending)
+    held: Collection[tuple[int, str]] | None = None
+    looks = []
+    for watched in due:
+        known, rules = watched.stages, parse_rules(watched.rules)
+        tried, under_way = known.tried_at is not None, False
+        if is_automatic(rules) and watched.frozen_at is not None and known.released_at is None:
+            under_way = await stages.is_under_way(tx, known.message_id)
+            untried = set() if tried else await stages.untried(tx, known.message_id)
+            if untried and held is None:
+                held = {(row.site_id, row.provider) for row in await throttles.held(tx, now)}
+            tried = all(_is_held(held or (), known.site_id, provider) for provider in untried)
+        by_variant = counted.get(known.message_id, {})
+        counts = {variant: Counts.of(kinds) for variant, kinds in by_variant.items()}
+        looks.append(Look(watched, rules, counts, tried, under_way))
+    return looks
+
+
+def _is_held(held: Collection[tuple[int, str]], site_id: int, provider: str) -> bool:
+    """Whether nothing of a site is sent to a provider for now: who waits for that is not waited for."""
+    return any((site, name) in held for site in (EVERY_SITE, site_id) for name in (EVERY_PROVIDER, provider))
