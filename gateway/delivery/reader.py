@@ -6,9 +6,11 @@ from typing import cast
 
 from gateway.context import Context
 from gateway.delivery.flight import KEY_IS_PAUSED, Flight, Member
-from gateway.delivery.outgoing import Outgoing, OutgoingCache
+from gateway.delivery.guard import keep_to_windows
+from gateway.delivery.outgoing import OutgoingCache
 from gateway.delivery.recorder import Recorder
 from gateway.delivery.unrecorded import YOUNG
+from gateway.outgoing import Outgoing
 from gateway.tokens import EVENT_TOKENS
 from storage import deliveries, keys, messages, sites, subscriptions
 from storage.batches import MAX_MEMBERS, Batch, unpack
@@ -57,6 +59,9 @@ class Reader:
                 flight = self._flight(batch, page, outgoing.get(batch.message_id), now)
                 if flight is not None:
                     flights.append(flight)
+                    quiet = flight.outgoing.quiet_hours(page.sites[batch.site_id])
+                    if quiet is not None:
+                        await keep_to_windows(self._database, flight, quiet, now)
                     if flight.outgoing.needs_visitors:
                         await self._meet(flight)
         return flights
@@ -102,7 +107,7 @@ class Reader:
         """Their key is paused: later, as long as there is time."""
         due_at = flight.look_again_at(now)
         if due_at is not None:
-            flight.leave(members, due_at)
+            flight.leave(members, due_at, waits_for_key=True)
             return
         for member in members:
             self._recorder.settle(flight, member[0], Outcome.EXPIRED, KEY_IS_PAUSED)

@@ -6,8 +6,8 @@ from gateway.campaigns.personal import RenderFailed
 from gateway.delivery.flight import Flight, Member
 from gateway.delivery.key_ring import KeyRing
 from gateway.delivery.line import SiteWindow
-from gateway.delivery.outgoing import NotARecipient
 from gateway.logs import Log, redact_endpoint
+from gateway.outgoing import NotARecipient
 from gateway.tokens import issue_event_token
 from gateway.webpush import (
     InvalidEndpoint,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.context import Context
-from gateway.delivery.outgoing import Outgoing
 from gateway.metrics import Metrics
+from gateway.outgoing import Outgoing
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.starter import Starter
 from storage import batches, messages, subscriptions

@@ -9,8 +9,8 @@ from gateway.delivery.gate import Gate
 from gateway.delivery.health import LONGEST_HOLD, Health
 from gateway.delivery.limits import SenderLimits
 from gateway.delivery.line import Line
-from gateway.delivery.outgoing import Outgoing
 from gateway.delivery.unrecorded import Hold
+from gateway.outgoing import Outgoing
 from gateway.webpush import Answer, Verdict
 from storage.batches import Batch, pack
 from storage.messages import Message, Priority

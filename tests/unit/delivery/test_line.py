@@ -5,7 +5,7 @@ import pytest
 from gateway.delivery.flight import Flight
 from gateway.delivery.limits import SenderLimits
 from gateway.delivery.line import MOST_SITES, Line
-from gateway.delivery.outgoing import Outgoing
+from gateway.outgoing import Outgoing
 from storage.batches import Batch, pack
 from storage.messages import Message, Priority
 

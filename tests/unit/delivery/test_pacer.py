@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.delivery.flight import Flight, Member
-from gateway.delivery.outgoing import Outgoing
 from gateway.delivery.pacer import Pace, Pacer
+from gateway.outgoing import Outgoing
 from storage.batches import Batch, pack
 from storage.messages import Message, Priority
 from tests.eventually import eventually

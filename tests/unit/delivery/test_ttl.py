@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.delivery.flight import Flight
-from gateway.delivery.outgoing import Outgoing
+from gateway.outgoing import Outgoing
 from gateway.webpush import PushRequest
 from storage.batches import Batch, pack
 from storage.messages import Message, Priority

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from gateway.delivery.flight import Flight, Member
-from gateway.delivery.outgoing import Outgoing
 from gateway.delivery.retry import SECOND, RetryPolicy
 from gateway.delivery.unrecorded import Unrecorded
+from gateway.outgoing import Outgoing
 from gateway.webpush import Answer, Verdict
 from storage.batches import Batch, pack
 from storage.deliveries import Outcome

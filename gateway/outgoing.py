@@ -1,0 +1,171 @@
+"""Messages made ready for sending: parsed and encoded once, then rendered for each recipient."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from gateway.audience import read_audience
+from gateway.campaigns.personal import Person, RenderFailed
+from gateway.campaigns.plan import quiet_hours_of
+from gateway.campaigns.quiet_hours import Quiet
+from gateway.campaigns.rules import Rules, read_rules
+from gateway.campaigns.utm import utm_pairs
+from gateway.content import (
+    Content,
+    Notification,
+    Options,
+    find_language,
+    holds_liquid,
+    languages_of,
+    merge_notification,
+    read_content,
+    with_utm,
+)
+from gateway.payload import EVENT_TOKEN_LENGTH, PayloadTemplate, PersonalTemplate, make_template
+from gateway.site_settings import read_settings
+from gateway.webpush import MAX_PLAINTEXT
+from storage.messages import Message
+from storage.sites import Site
+from storage.subscription import VisitorRow
+
+
+class NotARecipient(Exception):
+    """A visitor was addressed by an external id and identifies as somebody else since: not their message."""
+
+    def __init__(self) -> None:
+        super().__init__("the visitor is not identified as one of the recipients any more")
+
+
+class Outgoing:
+    """What a sender needs of one message.
+
+    Parsed when the first push is rendered, not before: a message that cannot be read then fails its own
+    pushes, not the sender that has claimed it among others.
+    """
+
+    def __init__(self, message: Message, public_url: str) -> None:
+        self._message = message
+        self._public_url = public_url
+        self._templates: dict[tuple[int, str | None], PayloadTemplate | PersonalTemplate] = {}
+        self.size = len(message.content) + len(message.audience_spec)
+        self.ttl = message.ttl
+        self.expires_at = message.expires_at
+        self.started_at = message.started_at or message.created_at
+
+    @cached_property
+    def options(self) -> Options:
+        return self._content.options
+
+    @cached_property
+    def is_dry_run(self) -> bool:
+        """Whether everything is to be done but the push."""
+        return self._rules.dry_run
+
+    def quiet_hours(self, site: Site) -> Quiet | None:
+        """Those of its site, as they are now, unless it passes them."""
+        return quiet_hours_of(self._message, self._rules, read_settings(site))
+
+    @cached_property
+    def _rules(self) -> Rules:
+        return read_rules(self._message)
+
+    @cached_property
+    def needs_visitors(self) -> bool:
+        """Whether `render` asks for more of each recipient than the members of every batch tell."""
+        stored = self._message.content + self._message.rules  # not parsed: it may be unreadable
+        says_more = "attributes" in stored or "language" in stored
+        return '"translations":' in stored or (says_more and holds_liquid(stored))
+
+    def render(
+        self,
+        event_token: str,
+        external_id: str | None,
+        variant: int = 0,
+        visitor: VisitorRow | None = None,
+    ) -> bytes:
+        """The plaintext for one recipient.
+
+        Raises NotARecipient; RenderFailed when their texts cannot be made and there is no fallback; msgspec's
+        errors when the message cannot be read.
+        """
+        data = None
+        if self._data_of is not None:
+            data = self._data_of.get(external_id)
+            if data is None:
+                raise NotARecipient
+        if self._common is not None:
+            return self._common.render(event_token, data)
+        language = None if visitor is None else visitor[1]
+        template = self._template(variant, find_language(self._languages, language))
+        if isinstance(template, PayloadTemplate):
+            return template.render(event_token, data)
+        attributes = None if visitor is None else visitor[3]
+        try:
+            payload = template.render(event_token, Person(attributes, external_id, language, data))
+            if len(payload) > MAX_PLAINTEXT:
+                raise RenderFailed("notification", "too large for a push")
+        except RenderFailed:
+            if self._fallback is None:
+                raise
+            return self._fallback.render(event_token)
+        return payload
+
+    @cached_property
+    def _content(self) -> Content:
+        return read_content(self._message)
+
+    @cached_property
+    def _common(self) -> PayloadTemplate | None:
+        """What everybody gets; None when that depends on who they are."""
+        stored = self._message.content + self._message.rules
+        if self._content.translations or self._rules.variants is not None or holds_liquid(stored):
+            return None
+        return self._plain(self._content.notification)
+
+    @cached_property
+    def _fallback(self) -> PayloadTemplate | None:
+        fallback = self._content.fallback
+        return None if fallback is None else self._plain(fallback)
+
+    @cached_property
+    def _languages(self) -> Mapping[str, str]:
+        return languages_of(self._content.translations)
+
+    def _template(self, variant: int, language: str | None) -> PayloadTemplate | PersonalTemplate:
+        """What those get who drew this variant and read this language (a key of `translations`)."""
+        template = self._templates.get((variant, language))
+        if template is None:
+            notification, variants = self._content.notification, self._rules.variants
+            if language is not None:
+                notification = merge_notification(notification, self._content.translations[language])
+            if variants is not None:
+                notification = merge_notification(notification, variants.options[variant].notification)
+            message, utm = self._message, utm_pairs(self._content.utm)
+            template = make_template(message.id, notification, self._public_url, message.priority, utm)
+            self._templates[variant, language] = template
+        return template
+
+    def _plain(self, notification: Notification) -> PayloadTemplate:
+        linked = with_utm(notification, utm_pairs(self._content.utm))
+        return PayloadTemplate(self._message.id, linked, self._public_url, self._message.priority)
+
+    @cached_property
+    def _data_of(self) -> Mapping[str | None, Mapping[str, Any]] | None:
+        """Data by external id; None when the message addresses nobody by external id."""
+        audience = read_audience(self._message.audience_spec)
+        names = audience.named_external_ids
+        if names is None:
+            return None
+        data_of = audience.data_of
+        return {name: data_of.get(name, {}) for name in names}
+
+
+def render_for(
+    message: Message, public_url: str, visitor: VisitorRow | None, external_id: str | None, variant: int = 0
+) -> bytes:
+    """The payload that a recipient would get, with an event token as long as real ones that counts nothing.
+
+    Pure. Raises as `Outgoing.render`.
+    """
+    outgoing = Outgoing(message, public_url)
+    return outgoing.render("x" * EVENT_TOKEN_LENGTH, external_id, variant, visitor)
