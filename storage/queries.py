@@ -67,6 +67,11 @@ def parse(aggregate: str, text: str) -> Mapping[str, Query]:
     }
 
 
+def make(name: str, text: str) -> Query:
+    """One that was put together from constants, in the same language; for storage.audiences."""
+    return Query(name, _for_sqlite(text), _for_postgres(text))
+
+
 def _for_sqlite(sql: str) -> str:
     sql = _GROUPS.sub(_json_groups, _ROWS.sub(_json_rows, _hinted(sql, "sqlite")))
     sql = _LIST.sub(_json_list, sql)
