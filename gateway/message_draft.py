@@ -1,8 +1,6 @@
 """What an admin asks for, checked as a whole: what single fields' types cannot say."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from msgspec import UNSET
 
@@ -11,11 +9,10 @@ from gateway.campaigns.local_time import check_local_time, first_moment
 from gateway.campaigns.recurrence import check_misfire, check_recurrence, next_time
 from gateway.campaigns.rules import Rules, write_rules
 from gateway.campaigns.stages import check_stages
-from gateway.campaigns.variants import shown_notifications
 from gateway.content import Content, Options, write_content
-from gateway.errors import FieldError, InvalidRequest, PayloadTooLarge
+from gateway.content_checks import check_content, check_payloads
+from gateway.errors import FieldError, InvalidRequest
 from gateway.nesting import check_nesting
-from gateway.payload import PayloadTemplate, bytes_over
 from gateway.webpush import InvalidTopic, parse_topic
 from storage.batches import BULK, TRANSACTIONAL
 from storage.messages import Message, MessageKind, MessageState, Priority
@@ -43,7 +40,7 @@ def make_message(
     """The message that the draft asks for. InvalidRequest with all that is wrong; PayloadTooLarge."""
     send_at = now if draft.send_at is None else draft.send_at
     errors = [
-        *check_nesting(draft.content.notification.data, "notification.data"),
+        *check_content(draft.content, draft.rules.variants),
         *_check_recipients(draft.audience),
         *_check_options(draft.content.options),
         *_check_times(send_at, draft.expires_at, now),
@@ -63,8 +60,9 @@ def make_message(
     if errors:
         raise InvalidRequest("The message cannot be sent like this.", errors)
     priority = draft.priority or default_priority(draft.audience)
-    for variant, notification in shown_notifications(draft.content.notification, draft.rules.variants):
-        _check_size(PayloadTemplate(id, notification, public_url, priority), draft.audience.data_of, variant)
+    check_payloads(
+        id, draft.content, draft.rules.variants, public_url, priority, data_of=draft.audience.data_of
+    )
     return Message(
         id=id,
         site_id=site_id,
@@ -130,22 +128,3 @@ def _check_times(send_at: int, expires_at: int | None, now: int) -> list[FieldEr
     if expires_at <= send_at:
         return [FieldError("expires_at", "This is not after send_at: nobody would get the message.")]
     return []
-
-
-def _check_size(
-    template: PayloadTemplate, data_of: Mapping[str, Mapping[str, Any]], variant: str | None
-) -> None:
-    """Every recipient's payload must fit, so the one with the most data is measured."""
-    over = bytes_over(template)
-    if over:
-        what = "The notification" if variant is None else f"Variant {variant!r}"
-        raise PayloadTooLarge(over, f"{what} is {over} bytes too large for an encrypted push.")
-    if not data_of:
-        return
-    over, external_id = max(
-        (bytes_over(template, data), external_id) for external_id, data in data_of.items()
-    )
-    if over:
-        raise PayloadTooLarge(
-            over, f"With the data of recipient {external_id!r} it is {over} bytes too large for a push."
-        )

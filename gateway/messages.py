@@ -1,20 +1,26 @@
 """Messages as admins make, change, pause and cancel them; sending is the scheduler's and senders' part."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from msgspec import structs
 
 from gateway import audit, series
+from gateway.campaigns.automations import AUTOMATION_PAUSED
+from gateway.campaigns.utm import merge_utm
 from gateway.context import Context
 from gateway.errors import Conflict, WrongState
 from gateway.idempotency import IdempotencyKey, find_result, remember
 from gateway.message_draft import Draft, make_message
+from gateway.parts import NO_PARTS, Parts, find_parts
+from gateway.site_settings import read_settings
 from gateway.waiting import Waiting, find_waiting
 from storage import audit as stored_audit
 from storage import locks, messages, sites
 from storage.database import Transaction
 from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
-from storage.messages import Message, MessageKind, MessageState, Progress, Results
+from storage.messages import GOING_ON, Message, MessageKind, MessageState, Progress, Results
 
 CHANGEABLE = frozenset({MessageState.DRAFT, MessageState.SCHEDULED})
 CANCELLABLE = CHANGEABLE | {MessageState.SENDING, MessageState.PAUSED}
@@ -32,6 +38,7 @@ class MessageWithProgress:
     progress: Progress | None = None
     results: Results = field(default_factory=Results)
     waiting: Waiting | None = None
+    parts: Parts = NO_PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ async def create_message(
         return replayed
     now = context.clock.now()
     message = make_message(
-        draft,
+        await _with_utm(context, site_id, draft),
         id=context.ids.next(),
         site_id=site_id,
         created_at=now,
@@ -63,6 +70,13 @@ async def create_message(
         public_url=context.settings.public_url,
     )
     return await store_message(context, actor, message, key)
+
+
+async def _with_utm(context: Context, site_id: int, draft: Draft) -> Draft:
+    """With the site's UTM parameters as they are now where the draft has none. storage.errors.NotFound."""
+    site = await context.database.read(lambda tx: sites.get(tx, site_id))
+    utm = merge_utm(read_settings(site).utm, draft.content.utm)
+    return draft if utm is None else replace(draft, content=structs.replace(draft.content, utm=utm))
 
 
 async def store_message(
@@ -132,7 +146,7 @@ async def page_of_messages(
     async def body(tx: Transaction) -> Sequence[MessageWithProgress]:
         await sites.get(tx, site_id)
         found = await messages.page(tx, site_id, before_id, limit)
-        return await _with_progress(tx, site_id, found, context.clock.now())
+        return await with_progress(tx, site_id, found, context.clock.now())
 
     return await context.database.read(body)
 
@@ -147,7 +161,7 @@ async def change_message(
         if before.state not in CHANGEABLE:
             raise _wrong_state(before, "changed")
         wanted = make_message(
-            change(before),
+            await _with_utm(context, site_id, change(before)),
             id=message_id,
             site_id=site_id,
             created_at=before.created_at,
@@ -170,7 +184,7 @@ async def change_message(
 
 
 async def pause_message(context: Context, actor: str, site_id: int, message_id: int) -> MessageWithProgress:
-    """Send to nobody until it is resumed. WrongState unless it is scheduled or sending.
+    """Send to nobody until it is resumed. WrongState unless it is scheduled or sending, and no step.
 
     Pausing what is paused is no error and changes nothing: a repeated click meant just this.
     """
@@ -180,6 +194,7 @@ async def pause_message(context: Context, actor: str, site_id: int, message_id: 
         await locks.hold(tx, message_id)
         await sites.get(tx, site_id)
         message = await messages.get(tx, site_id, message_id)
+        _refuse_step(message)
         paused = MessageState.PAUSED
         if await messages.transition(tx, message_id, PAUSABLE, paused, PAUSED_BY_ADMIN, note.at):
             await stored_audit.add(tx, note)
@@ -201,6 +216,8 @@ async def resume_message(context: Context, actor: str, site_id: int, message_id:
         await locks.hold(tx, message_id)  # or it could start between the look and the change
         await sites.get(tx, site_id)
         message = await messages.get(tx, site_id, message_id)
+        if message.state_reason == AUTOMATION_PAUSED:
+            _refuse_step(message)
         state = MessageState.SCHEDULED if message.started_at is None else MessageState.SENDING
         if message.kind is MessageKind.SERIES:
             await series.resume(tx, message, note.at)
@@ -219,6 +236,7 @@ async def cancel_message(context: Context, actor: str, site_id: int, message_id:
     async def body(tx: Transaction) -> MessageWithProgress:
         await sites.get(tx, site_id)
         message = await messages.get(tx, site_id, message_id)
+        _refuse_step(message)
         if not await messages.transition(tx, message_id, CANCELLABLE, MessageState.CANCELLED, None, note.at):
             raise _wrong_state(message, "cancelled")
         await stored_audit.add(tx, note)
@@ -229,16 +247,27 @@ async def cancel_message(context: Context, actor: str, site_id: int, message_id:
 
 async def _look(context: Context, tx: Transaction, site_id: int, message_id: int) -> MessageWithProgress:
     message = await messages.get(tx, site_id, message_id)
-    [found] = await _with_progress(tx, site_id, [message], context.clock.now())
+    [found] = await with_progress(tx, site_id, [message], context.clock.now())
     return found
 
 
-async def _with_progress(
+async def with_progress(
     tx: Transaction, site_id: int, found: Sequence[Message], now: int
 ) -> Sequence[MessageWithProgress]:
+    """Messages of one site as they stand at this moment."""
     progress = await messages.progress_of(tx, [each.id for each in found])
-    waiting = await find_waiting(tx, site_id, found, now)
-    return [MessageWithProgress(each, *progress[each.id], waiting.get(each.id)) for each in found]
+    parts = await find_parts(tx, found)
+    waiting = await find_waiting(tx, site_id, found, parts, now)
+    return [
+        MessageWithProgress(each, *progress[each.id], waiting.get(each.id), parts.get(each.id, NO_PARTS))
+        for each in found
+    ]
+
+
+def _refuse_step(message: Message) -> None:
+    """WrongState: it stands and falls with its automation."""
+    if message.kind is MessageKind.STEP:
+        raise WrongState("This message is a step of an automation: pause, change or delete that.")
 
 
 def _wrong_state(message: Message, verb: str) -> WrongState:

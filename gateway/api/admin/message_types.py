@@ -3,20 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from gateway.api.admin.audiences import Audience, ShownAudience, to_spec
 from gateway.api.moments import Moment, from_moment
-from gateway.audience import read_audience
+from gateway.audience import AudienceSpec, read_audience
 from gateway.campaigns.auto_pause import AutoPause
 from gateway.campaigns.local_time import LocalTime
 from gateway.campaigns.quiet_hours import WithQuietHours
 from gateway.campaigns.recurrence import Misfire, Recurrence
 from gateway.campaigns.rollout import Rollout
 from gateway.campaigns.rules import Rules, read_rules
+from gateway.campaigns.utm import Utm
 from gateway.campaigns.variants import Variants
-from gateway.content import Content, Notification, Options, read_content
+from gateway.content import Content, Notification, Options, Translations, read_content
 from gateway.errors import FieldError, InvalidRequest
 from gateway.failures import FailedOutcome
 from gateway.message_draft import Draft
@@ -30,6 +31,15 @@ Rate = Annotated[int, Meta(ge=1, le=1_000_000, description="At most so many a se
 class NewMessage(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     notification: Annotated[Notification | UnsetType, Meta(description="Needed, or else a template.")] = UNSET
     variables: Variables | UnsetType = UNSET
+    translations: Annotated[
+        Translations, Meta(description="What visitors of these languages are shown instead (pt-BR, else pt).")
+    ] = field(default_factory=dict)
+    fallback: Annotated[
+        Notification | None, Meta(description="For whom the texts cannot be made: the same for everybody.")
+    ] = None
+    utm: Annotated[
+        Utm | None, Meta(description="Added to links, over the site's; a link's own parameters stay.")
+    ] = None
     audience: Audience
     options: Annotated[Options | UnsetType, Meta(description="Those of the template by default.")] = UNSET
     priority: Annotated[
@@ -45,6 +55,9 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What is not given stays; what is given replaces the whole field; null stands for the default."""
 
     notification: Notification | UnsetType = UNSET
+    translations: Translations | UnsetType | None = UNSET
+    fallback: Notification | UnsetType | None = UNSET
+    utm: Utm | UnsetType | None = UNSET
     template: str | UnsetType | None = UNSET
     variables: Variables | UnsetType = UNSET
     audience: Audience | UnsetType = UNSET
@@ -74,6 +87,12 @@ class Replay(Struct, frozen=True, forbid_unknown_fields=True):
     ] = UNSET
 
 
+class Release(Struct, frozen=True, forbid_unknown_fields=True):
+    variant: Annotated[str | UnsetType, Meta(description="What the rest gets, if it waits for a winner.")] = (
+        UNSET
+    )
+
+
 class Progress(Struct, frozen=True):
     """audience = accepted + gone + failed + expired + skipped + retrying + remaining, in every answer."""
 
@@ -91,6 +110,18 @@ class Progress(Struct, frozen=True):
     eta_seconds: int | None = None
 
 
+class VariantResults(Struct, frozen=True):
+    """`click_rate` is the share of `displayed`; it lies between `low` and `high` with 95 % confidence (Wilson)."""
+
+    name: str
+    accepted: int
+    displayed: int
+    clicked: int
+    click_rate: float | None
+    low: float | None
+    high: float | None
+
+
 class Results(Struct, frozen=True):
     """What browsers reported. The rates are shares of `accepted`."""
 
@@ -99,11 +130,17 @@ class Results(Struct, frozen=True):
     closed: int
     display_rate: float | None
     click_rate: float | None
+    variants: Annotated[Sequence[VariantResults] | UnsetType, Meta(description="If it has variants.")] = UNSET
+    winner: Annotated[str | UnsetType | None, Meta(description="The variant that the rest gets.")] = UNSET
+    decision: Annotated[
+        str | UnsetType | None, Meta(description="Why the rest was released, or held back, with the figures.")
+    ] = UNSET
 
 
 class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
     id: str
     replay_of: Annotated[str | None, Meta(description="The message that this one sends once more.")]
+    automation: Annotated[str | None, Meta(description="The automation that it is a step of.")]
     series: Annotated[str | None, Meta(description="The recurring message of which it is an occurrence.")]
     next_occurrences: Annotated[
         Sequence[Moment] | None, Meta(description="Of a recurring message: the next three.")
@@ -115,6 +152,9 @@ class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
     ]
     priority: Priority
     notification: Notification
+    translations: Translations
+    fallback: Notification | None
+    utm: Annotated[Utm | None, Meta(description="What its links get, the site's included.")]
     options: Options
     send_at: Moment
     expires_at: Moment | None
@@ -128,15 +168,15 @@ class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
     audience: Annotated[ShownAudience | UnsetType, Meta(description="Not in lists.")] = UNSET
 
 
-def read_draft(new: NewMessage) -> Draft:
-    """InvalidRequest when the audience is wrong, or no notification there, not even a template's."""
+def read_draft(new: NewMessage, audience: AudienceSpec | None = None) -> Draft:
+    """For `audience`, or its own. InvalidRequest when that is wrong, or there is no notification."""
     if new.notification is UNSET:
         raise InvalidRequest(
             errors=[FieldError("notification", "Say what it shows, in a notification or by a template.")]
         )
     return Draft(
-        content=Content(new.notification, new.options or Options()),
-        audience=to_spec(new.audience),
+        content=Content(new.notification, new.options or Options(), new.translations, new.fallback, new.utm),
+        audience=audience or to_spec(new.audience),
         priority=new.priority,
         send_at=None if new.send_at is None else from_moment(new.send_at, "send_at"),
         expires_at=None if new.expires_at is None else from_moment(new.expires_at, "expires_at"),
@@ -175,6 +215,8 @@ def _time(given: Moment | UnsetType | None, before: int | None, path: str) -> in
 def _content(change: MessageChange, before: Content) -> Content:
     """As `_rules`."""
     given = {name: getattr(change, name, UNSET) for name in Content.__struct_fields__}
+    if given["translations"] is None:
+        given["translations"] = {}
     return replace(before, **{name: value for name, value in given.items() if value is not UNSET})
 
 

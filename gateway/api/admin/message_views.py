@@ -1,17 +1,21 @@
 """From a stored message to what an answer shows of it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import UNSET
 
 from gateway.api.admin.audiences import from_spec
-from gateway.api.admin.message_types import Message, Progress, Results
+from gateway.api.admin.message_types import Message, Progress, Results, VariantResults
 from gateway.api.moments import to_moment, to_optional_moment
 from gateway.audience import read_audience
+from gateway.campaigns.counts import Counts
 from gateway.campaigns.recurrence import Recurrence, next_times
 from gateway.campaigns.rules import Rules, read_rules
+from gateway.campaigns.statistics import wilson
+from gateway.campaigns.variants import click_rate, clicks_of
 from gateway.content import read_content
 from gateway.messages import MessageWithProgress
 from storage import messages
@@ -29,6 +33,7 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
     return Message(
         id=encode_id(Kind.MESSAGE, message.id),
         replay_of=_parent(message, MessageKind.ONCE),
+        automation=_parent(message, MessageKind.STEP, Kind.AUTOMATION),
         series=_parent(message, MessageKind.OCCURRENCE),
         next_occurrences=_next_occurrences(message, rules.recurrence, now),
         state=message.state,
@@ -38,6 +43,9 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         ),
         priority=message.priority,
         notification=content.notification,
+        translations=dict(content.translations),
+        fallback=content.fallback,
+        utm=content.utm,
         options=content.options,
         send_at=to_moment(message.send_at),
         expires_at=to_optional_moment(message.expires_at),
@@ -47,17 +55,17 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         ended_at=to_optional_moment(message.ended_at),
         unknown=message.unknown,
         progress=_progress(found, now),
-        results=_results(found),
+        results=_results(found, rules),
         audience=from_spec(read_audience(message.audience_spec)) if with_audience else UNSET,
         **{name: getattr(rules, name) for name in Rules.__struct_fields__},
     )
 
 
-def _parent(message: messages.Message, kind: MessageKind) -> str | None:
+def _parent(message: messages.Message, kind: MessageKind, parent: Kind = Kind.MESSAGE) -> str | None:
     """What a parent is to a message depends on the kind."""
     if message.parent_id is None or message.kind is not kind:
         return None
-    return encode_id(Kind.MESSAGE, message.parent_id)
+    return encode_id(parent, message.parent_id)
 
 
 def _next_occurrences(
@@ -94,14 +102,14 @@ def _progress(found: MessageWithProgress, now: int) -> Progress:
 
 
 def _rate(message: messages.Message, done: int, now: int) -> float | None:
-    """Recipients that got their outcome a second, on average since the start."""
-    if message.started_at is None or not done:
+    """Recipients that got their outcome a second, on average since the start. Not where they come one by one."""
+    if message.started_at is None or not done or message.kind is MessageKind.STEP:
         return None
     milliseconds = max(1, (message.ended_at or now) - message.started_at)
     return round(done * 1_000 / milliseconds, 3)
 
 
-def _results(found: MessageWithProgress) -> Results:
+def _results(found: MessageWithProgress, rules: Rules) -> Results:
     results = found.results
     accepted = 0 if found.progress is None else found.progress.accepted
     return Results(
@@ -110,4 +118,36 @@ def _results(found: MessageWithProgress) -> Results:
         closed=results.closed,
         display_rate=round(results.displayed / accepted, 4) if accepted else None,
         click_rate=round(results.clicked / accepted, 4) if accepted else None,
+        **_parts(found, rules),
+    )
+
+
+def _parts(found: MessageWithProgress, rules: Rules) -> dict[str, Any]:
+    """What else there is of a message with variants or a first part."""
+    parts: dict[str, Any] = {}
+    if rules.variants is not None:
+        options = rules.variants.options
+        counted = found.parts.variants
+        parts["variants"] = [
+            _variant(option.name, counted.get(index, {})) for index, option in enumerate(options)
+        ]
+        if rules.variants.winner is not None:
+            winner = found.message.winner
+            parts["winner"] = None if winner is None else options[winner].name
+    if rules.holds_the_rest:
+        parts["decision"] = None if found.parts.stages is None else found.parts.stages.decision
+    return parts
+
+
+def _variant(name: str, kinds: Mapping[str, int]) -> VariantResults:
+    counts = Counts.of(kinds)
+    interval = wilson(*clicks_of(counts))
+    return VariantResults(
+        name=name,
+        accepted=kinds.get("accepted", 0),
+        displayed=counts.displayed,
+        clicked=counts.clicked,
+        click_rate=None if interval is None else round(click_rate(counts), 4),
+        low=None if interval is None else round(interval.low, 4),
+        high=None if interval is None else round(interval.high, 4),
     )
