@@ -39,7 +39,7 @@ class Winner(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     after: Delay
     default: Annotated[str, Meta(description="The name of the variant that the rest gets if none wins.")]
     displays: (
-        Annotated[int, Meta(ge=1, description="Decide as soon as so many displays are reported, all together.")]
+        Annotated[int, Meta(ge=1, description="Decide as soon as so many displays are reported, in all.")]
         | None
     ) = None
 
@@ -127,7 +127,7 @@ def choose(variants: Variants, winner: Winner, counts: Mapping[int, Counts]) -> 
         why = f"{names[seldom]} was displayed {shown[seldom].displayed} times, and it takes {LEAST_DISPLAYS}"
         return Choice(default, f"{names[default]} by default: {why}")
     best, second = sorted(range(len(names)), key=lambda index: -click_rate(shown[index]))[:2]
-    p = two_proportions(*_clicks(shown[best]), *_clicks(shown[second]))
+    p = two_proportions(*clicks_of(shown[best]), *clicks_of(shown[second]))
     figures = (
         f"{names[best]} was clicked by {percent(click_rate(shown[best]))} of {shown[best].displayed}, "
         f"{names[second]} by {percent(click_rate(shown[second]))} of {shown[second].displayed}, p = {p:.2g}"
@@ -139,12 +139,12 @@ def choose(variants: Variants, winner: Winner, counts: Mapping[int, Counts]) -> 
 
 def click_rate(counts: Counts) -> float:
     """Clicks per display."""
-    clicks, displays = _clicks(counts)
+    clicks, displays = clicks_of(counts)
     return clicks / displays if displays else 0.0
 
 
-def _clicks(counts: Counts) -> tuple[int, int]:
-    """A click whose display was not reported, the browser being offline say, was a display all the same."""
+def clicks_of(counts: Counts) -> tuple[int, int]:
+    """Clicks and displays; where clicks were reported without a display, it was one all the same."""
     return counts.clicked, max(counts.displayed, counts.clicked)
 
 

@@ -111,7 +111,7 @@ class Progress(Struct, frozen=True):
 
 
 class VariantResults(Struct, frozen=True):
-    """`click_rate` is the share of `displayed`; it lies between `low` and `high` with 95 % confidence (Wilson)."""
+    """`click_rate` is a share of `displayed`; `low` and `high` are its 95 % interval (Wilson)."""
 
     name: str
     accepted: int

@@ -1,0 +1,33 @@
+"""How the parts of a message fare: its variants, and the rest that waits for the first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.campaigns.rules import read_rules
+from storage import rollups, stages
+from storage.database import Transaction
+from storage.messages import Message
+from storage.stages import Stages
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`variants`: counters by variant, by kind. `stages` None: nothing of it is held or watched."""
+
+    variants: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    stages: Stages | None = None
+
+
+NO_PARTS = Parts()
+
+
+async def find_parts(tx: Transaction, found: Sequence[Message]) -> Mapping[int, Parts]:
+    """By id those of the messages that have any. Others cost nothing."""
+    ruled = {message.id: read_rules(message) for message in found if message.rules != "{}"}
+    if not ruled:
+        return {}
+    watched = [id for id, rules in ruled.items() if rules.holds_the_rest or rules.auto_pause is not None]
+    varied = [id for id, rules in ruled.items() if rules.variants is not None]
+    by_stage = await stages.by_messages(tx, watched) if watched else {}
+    by_variant = await rollups.by_variant(tx, varied) if varied else {}
+    return {id: Parts(by_variant.get(id, {}), by_stage.get(id)) for id in {*watched, *varied}}
