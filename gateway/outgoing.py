@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from msgspec import UNSET
+
 from gateway.audience import read_audience
 from gateway.campaigns.personal import Person, RenderFailed
 from gateway.campaigns.plan import quiet_hours_of
@@ -157,7 +159,10 @@ class Outgoing:
         if names is None:
             return None
         data_of = audience.data_of
-        return {name: data_of.get(name, {}) for name in names}
+        found: dict[str | None, Mapping[str, Any]] = {name: data_of.get(name, {}) for name in names}
+        if audience.subscriptions is not UNSET:  # chosen for themselves: they need not be anybody
+            found[None] = {}
+        return found
 
 
 def render_for(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, structs
 
 from gateway.audience import AudienceSpec, read_audience
 from gateway.campaigns.rules import read_rules
@@ -55,7 +55,7 @@ async def replay_message(
         send_at=None,
         expires_at=failed.expires_at if expires_at is UNSET else expires_at,
         rate=failed.rate,
-        rules=read_rules(failed),
+        rules=structs.replace(read_rules(failed), local_time=None),  # that time has passed: it is due now
     )
     message = make_message(
         draft,

@@ -2,11 +2,19 @@
 
 from msgspec import Struct, json
 
+from gateway.campaigns.quiet_hours import QuietHours, check_quiet_hours
+from gateway.campaigns.utm import Utm
+from gateway.errors import FieldError
+from gateway.subscription_fields import Timezone, check_zone
 from storage.sites import Site
 
 
 class SiteSettings(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Every field has a default that stands for "not set"."""
+
+    timezone: Timezone = "UTC"
+    quiet_hours: QuietHours | None = None
+    utm: Utm | None = None
 
 
 _DECODER = json.Decoder(SiteSettings)
@@ -21,3 +29,11 @@ def read_settings(site: Site) -> SiteSettings:
 
 def write_settings(settings: SiteSettings) -> str:
     return _ENCODER.encode(settings).decode()
+
+
+def check_settings(settings: SiteSettings) -> list[FieldError]:
+    """What types cannot say, with paths from the site's fields on."""
+    return [
+        *check_zone(settings.timezone, "settings.timezone"),
+        *check_quiet_hours(settings.quiet_hours, "settings.quiet_hours"),
+    ]

@@ -1,8 +1,11 @@
 """Sites: the tenants of a gateway."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
+from typing import Any
+
+from msgspec import structs
 
 from gateway import audit
 from gateway.context import Context
@@ -10,6 +13,7 @@ from gateway.errors import FieldError, InvalidRequest
 from gateway.keys import public_text, seal_key
 from gateway.master_key import MasterKey
 from gateway.origins import InvalidOrigin, parse_origin
+from gateway.site_settings import check_settings, read_settings, write_settings
 from gateway.webpush import ApplicationServerKey as KeyPair
 from gateway.webpush import InvalidContact, encode_base64url, parse_contact
 from storage import audit as stored_audit
@@ -36,12 +40,13 @@ class SiteWithKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteChange:
-    """What is None stays as it is."""
+    """What is None, or no key of `settings`, stays as it is."""
 
     name: str | None = None
     origins: Sequence[str] | None = None
     contact: str | None = None
     identity: Identity | None = None
+    settings: Mapping[str, Any] | None = None  # fields of SiteSettings
 
 
 def identity_key(master_key: MasterKey, site_id: int) -> str:
@@ -112,14 +117,15 @@ async def page_of_sites(
 async def change_site(context: Context, actor: str, site_id: int, change: SiteChange) -> SiteWithKey:
     """The site as it is afterwards. InvalidRequest as for a new one; NotFound."""
     checked = _checked(change)
-    changes = {
-        each.name: value for each in fields(checked) if (value := getattr(checked, each.name)) is not None
-    }
-    note = audit.entry(context, actor, "site.changed", encode_id(Kind.SITE, site_id), site_id, changes)
+    named = ("name", "origins", "contact", "identity")
+    changes = {name: value for name in named if (value := getattr(checked, name)) is not None}
+    noted = changes if change.settings is None else {**changes, "settings": change.settings}
+    note = audit.entry(context, actor, "site.changed", encode_id(Kind.SITE, site_id), site_id, noted)
 
     async def body(tx: Transaction) -> SiteWithKey:
         await locks.hold(tx, site_id)
-        site = replace(await sites.get(tx, site_id), **changes)
+        site = await sites.get(tx, site_id)
+        site = replace(site, settings=_settings(site, change.settings or {}), **changes)
         await sites.update(tx, site)
         await stored_audit.add(tx, note)
         return await _with_key(tx, site)
@@ -141,6 +147,15 @@ async def delete_site(context: Context, actor: str, site_id: int) -> None:
 
 async def _with_key(tx: Transaction, site: Site) -> SiteWithKey:
     return SiteWithKey(site, await keys.newest_active(tx, site.id))
+
+
+def _settings(site: Site, changes: Mapping[str, Any]) -> str:
+    """The site's settings with these changes. InvalidRequest."""
+    settings = structs.replace(read_settings(site), **changes)
+    errors = check_settings(settings) if changes else []
+    if errors:
+        raise InvalidRequest(errors=errors)
+    return write_settings(settings)
 
 
 def _checked(change: SiteChange) -> SiteChange:

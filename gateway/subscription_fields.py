@@ -66,9 +66,16 @@ def check_fields(
         for name, value in (attributes or {}).items()
         if isinstance(value, str) and len(value.encode()) > MAX_VALUE_BYTES
     ]
-    if timezone is not None and timezone not in _zones():
-        errors.append(FieldError("timezone", "This is not a zone of the IANA time zone database."))
+    if timezone is not None:
+        errors += check_zone(timezone, "timezone")
     return errors
+
+
+def check_zone(timezone: str, path: str) -> list[FieldError]:
+    """Whether it exists."""
+    if timezone in _zones():
+        return []
+    return [FieldError(path, "This is not a zone of the IANA time zone database.")]
 
 
 def check_totals(tags: Sequence[str] | None, attributes: Mapping[str, object] | None) -> list[FieldError]:

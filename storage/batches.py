@@ -42,6 +42,7 @@ class Batch:
     window_ends_at: int | None = None  # from then on it must not be sent as it stands: plan its members anew
     paced_from: int = 0  # of a claimed batch with a rate: send its members evenly from here on …
     paced_for: int = 0  # … for so many milliseconds; 0: there is no rate
+    waits_for_key: bool = False  # due later only because a key is paused (`storage.keys.end_wait`)
 
 
 async def add_many(tx: Transaction, batches: Sequence[Batch]) -> None:
@@ -66,6 +67,7 @@ async def add_many(tx: Transaction, batches: Sequence[Batch]) -> None:
                 batch.created_at,
                 batch.leases,
                 batch.window_ends_at,
+                int(batch.waits_for_key),
             )
             for batch in batches
         ],
@@ -147,7 +149,7 @@ class Late:
 
     message_id: int
     provider: str
-    untried: bool  # also who was not tried at all
+    untried: bool  # also who was not tried at all, though their turn had come by then
     tried_before: int  # who was first tried then or earlier
 
 

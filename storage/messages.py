@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from storage.database import Row, Transaction
 from storage.errors import Conflict, NotFound
-from storage.ids import MAX_ID
+from storage.ids import MAX_ID, id_ceiling
 from storage.queries import load
 from storage.rollups import RETRYING, SKIPPED
 
 _SQL = load("messages")
+_TOGETHER = 1_000  # milliseconds in which the ids of what is made together are drawn
 
 
 class MessageKind(StrEnum):
@@ -34,6 +35,7 @@ class MessageState(StrEnum):
 
 
 ENDED = frozenset({MessageState.SENT, MessageState.CANCELLED, MessageState.EXPIRED})
+GOING_ON = frozenset({MessageState.SENDING, MessageState.PAUSED})
 
 
 class Priority(StrEnum):
@@ -93,6 +95,11 @@ class Progress:
     failures: Mapping[str, int] = field(default_factory=dict)  # by outcome
     skips: Mapping[str, int] = field(default_factory=dict)  # by reason
 
+    @property
+    def done(self) -> int:
+        """Who has an outcome."""
+        return self.audience - self.retrying - self.remaining
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
@@ -142,6 +149,13 @@ async def page(
     return [_message(row) for row in await tx.fetch(_SQL["page"], site_id, before, limit)]
 
 
+async def live(tx: Transaction, site_id: int, ended_since: int, limit: int) -> Sequence[Message]:
+    """Up to `limit` that send or are paused, bulk and the newest first, then up to `limit` that have ended at
+    `ended_since` or later; without their `audience_spec`.
+    """
+    return [_message(row) for row in await tx.fetch(_SQL["live"], site_id, ended_since, limit)]
+
+
 async def page_of_series(
     tx: Transaction, site_id: int, series_id: int, before_id: int | None = None, limit: int = 100
 ) -> Sequence[Message]:
@@ -174,6 +188,13 @@ async def move_series(
 async def overtake(tx: Transaction, series_id: int, reason: str, now: int) -> bool:
     """Expires the last occurrence of the series if it has not started."""
     return bool(await tx.execute(_SQL["overtake"], series_id, reason, now))
+
+
+async def tests_with(tx: Transaction, test: Message) -> Sequence[Message]:
+    """Those that were made together with a test, this one the first of them."""
+    until = id_ceiling(test.created_at + _TOGETHER)
+    rows = await tx.fetch(_SQL["tests"], test.site_id, test.id, until, test.parent_id, test.created_at)
+    return [_message(row) for row in rows]
 
 
 async def update_before_start(tx: Transaction, message: Message) -> bool:

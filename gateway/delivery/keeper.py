@@ -85,6 +85,7 @@ class Keeper:
         """Notice soon what is paused, cancelled or held while its batches are open. Runs until cancelled."""
         has_to_look = True  # at first in any case: what has failed before may answer now
         while True:
+            self._pump.give_back_closed()
             if has_to_look:
                 # If that fails the recorder notices too, says so and stops sending.
                 with suppress(StorageUnavailable):

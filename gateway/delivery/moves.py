@@ -33,6 +33,7 @@ def retry_batches(
                     variant=failed.variant,
                     lane=failed.lane,
                     created_at=retry.first_attempt_at,
+                    window_ends_at=failed.window_ends_at,
                 )
             )
     return made
@@ -53,15 +54,18 @@ def moved_batches(
         claimed = leases.get(batch.id)
         if claimed is None:
             continue
-        for due_at, members in flight.left:
+        for left in flight.left:
             made.append(
                 replace(
                     batch,
                     id=next(fresh_ids),
-                    members=pack(members),
-                    size=len(members),
-                    due_at=due_at,
+                    members=pack(left.members),
+                    size=len(left.members),
+                    due_at=left.due_at,
                     leases=0 if claimed <= 1 else claimed,
+                    window_ends_at=left.window_ends_at,
+                    waits_for_key=left.waits_for_key,
+                    created_at=left.created_at,
                     paced_from=0,
                     paced_for=0,
                 )

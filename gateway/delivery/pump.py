@@ -156,6 +156,13 @@ class Pump:
         for flight in [each for each in self.flights.values() if each.batch.message_id in wanted]:
             self._leave(flight, flight.batch.due_at or now)
 
+    def give_back_closed(self) -> None:
+        """Whose window is over is planned anew at the next claim, also of those who wait for their turn."""
+        now = self._clock.now()
+        for flight in list(self.flights.values()):
+            if flight.waiting and flight.window_is_over(now):
+                self._leave(flight, flight.batch.due_at or now)
+
     def give_back_held(self) -> None:
         """What was not sent and is held now goes back; and lines whose hold has ended start carefully."""
         now = self._clock.now()
@@ -185,7 +192,7 @@ class Pump:
                 for member in concerned:
                     self._recorder.settle(flight, member[0], Outcome.EXPIRED, KEY_IS_PAUSED)
             else:
-                flight.leave(concerned, due_at)
+                flight.leave(concerned, due_at, waits_for_key=True)
             flight.waiting = others
             self._line_up(flight)
 
@@ -271,7 +278,10 @@ class Pump:
     def _next(self, line: Line, lane: int, now: int, at: float) -> None:
         flight = line.queues[lane][0]
         if flight.ttl_until <= now and not flight.has_time(now):
-            self._give_up(flight, Outcome.EXPIRED, None)
+            if flight.deadline > now:
+                self._leave(flight, flight.batch.due_at or now)
+            else:
+                self._give_up(flight, Outcome.EXPIRED, None)
             return
         site = line.sites.get(flight.batch.site_id) if line.sites else None
         if site is not None and site.full:

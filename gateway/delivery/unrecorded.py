@@ -10,10 +10,8 @@ from gateway.delivery.retry import SECOND, RetryPolicy
 from gateway.webpush import Answer, Verdict
 from storage.batches import Batch
 from storage.deliveries import Outcome, Result
+from storage.subscription import ACCEPTED_AGAIN_AFTER
 from storage.subscriptions import Gone
-
-# `accepted_at` tells healthy subscriptions from dead ones: writing it for each push would double the writes.
-ACCEPTED_AGAIN_AFTER = 7 * 86_400 * SECOND
 
 # First attempts closer together than this part of the TTL count as simultaneous, so that retries of several
 # batches of a message can share one: a long outage would otherwise end in a million batches of one member.
@@ -66,7 +64,7 @@ class Unrecorded:
     policy: RetryPolicy
     random: Callable[[], float]
     results: list[Result] = field(default_factory=list)
-    retries: dict[tuple[int, str, int, int, int, int, int], Retry] = field(default_factory=dict)
+    retries: dict[tuple[int | str | None, ...], Retry] = field(default_factory=dict)
     gone: list[Gone] = field(default_factory=list)
     accepted: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))  # by site
     finished: list[Flight] = field(default_factory=list)
@@ -125,6 +123,7 @@ class Unrecorded:
             batch.attempt,
             batch.stage,
             batch.variant,
+            batch.window_ends_at,
             wait,
             flight.first_attempt_at // simultaneous,
         )

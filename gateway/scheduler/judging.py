@@ -56,7 +56,7 @@ def judge(timetable: Timetable, rows: Iterable[Row], now: int, ids: IdSource) ->
                 stage=place.stage,
                 variant=place.variant,
                 lane=message.lane,
-                created_at=now,
+                created_at=max(now, place.due_at or 0),  # since when they wait
                 window_ends_at=place.window_ends_at,
             )
             for (provider, place), members in groups.items()

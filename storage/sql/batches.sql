@@ -1,7 +1,7 @@
 -- name: add
 insert into batches (id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at,
-    leases, window_ends_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
+    leases, window_ends_at, waits_for_key)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
 -- name: claim (sqlite)
 -- Walks the next $9 sending messages in the order of their turns (messages_sending). One that has nothing due costs one
@@ -129,7 +129,8 @@ from rows($1: message_id bigint, provider text, untried bigint, tried_before big
 where exists (
     select 1 from batches b /* sqlite: indexed by batches_by_provider */
     where b.message_id = rows.message_id and b.provider = rows.provider and b.due_at <= rows.now
-        and ((b.attempt = 1 and rows.untried = 1) or (b.attempt > 1 and b.created_at <= rows.tried_before))
+        and ((b.attempt = 1 and rows.untried = 1 and b.due_at <= rows.tried_before)
+            or (b.attempt > 1 and b.created_at <= rows.tried_before))
         and (b.lease_until is null or b.lease_until <= lease_now()));
 
 -- name: claim_overdue (sqlite)
@@ -137,7 +138,7 @@ update batches set lease_owner = $2, lease_until = lease_now() + $4, leases = le
 where id in (
     select id from batches indexed by batches_by_provider
     where message_id = $1 and provider = $5 and due_at <= $6
-        and ((attempt = 1 and $7 = 1) or (attempt > 1 and created_at <= $8))
+        and ((attempt = 1 and $7 = 1 and due_at <= $8) or (attempt > 1 and created_at <= $8))
         and (lease_until is null or lease_until <= lease_now()) limit $3)
 returning id, site_id, message_id, provider, members, size, due_at, attempt, stage, variant, lane, created_at, leases,
     window_ends_at;
@@ -146,7 +147,7 @@ returning id, site_id, message_id, provider, members, size, due_at, attempt, sta
 with picked as materialized (
     select id from batches
     where message_id = $1 and provider = $5 and due_at <= $6
-        and ((attempt = 1 and $7 = 1) or (attempt > 1 and created_at <= $8))
+        and ((attempt = 1 and $7 = 1 and due_at <= $8) or (attempt > 1 and created_at <= $8))
         and (lease_until is null or lease_until <= lease_now()) limit $3
     for update skip locked
 )

@@ -28,8 +28,8 @@ update application_server_keys set state = 'retired', state_reason = null where 
 update application_server_keys set state = $3, state_reason = $4 where id = $1 and state = $2;
 
 -- name: end_wait
--- Whoever waits for a key is in batches of attempt 1 that are due later: nothing else makes those. Retries are not
--- touched, as they may not come before a Retry-After.
+-- Only what is due later for that reason: a retry may not come before a Retry-After, nor what is planned for later
+-- before its time.
 update batches set due_at = $2
 where id in (
     select b.id
@@ -37,7 +37,7 @@ where id in (
         select id from messages where state = 'sending' and site_id = $1
         union all select id from messages where state = 'paused' and site_id = $1) m
     join batches b on b.message_id = m.id
-    where b.due_at > $2 and b.due_at <= $3 and b.attempt = 1
+    where b.due_at > $2 and b.due_at <= $3 and b.waits_for_key = 1
     limit $4);
 
 -- name: wake
@@ -50,5 +50,5 @@ select distinct m.site_id from messages m
 where m.state = 'sending'
     and not exists (select 1 from application_server_keys k where k.site_id = m.site_id and k.state = 'paused')
     and exists (select 1 from batches b
-        where b.message_id = m.id and b.due_at > $1 and b.due_at <= $2 and b.attempt = 1)
+        where b.message_id = m.id and b.due_at > $1 and b.due_at <= $2 and b.waits_for_key = 1)
 limit $3;

@@ -24,11 +24,34 @@ from messages where id in ids($1);
 select id, state from messages where id in ids($1);
 
 -- name: page
--- Without audiences: each may be a megabyte of names.
+-- Without audiences: each may be a megabyte of names. Tests are found by the message that they test.
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, '', ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
     freeze_ceiling, turn, next_at, rules, resolved, winner
-from messages where site_id = $1 and id < $2 order by id desc limit $3;
+from messages where site_id = $1 and id < $2 and kind <> 'test' order by id desc limit $3;
+
+-- name: tests
+-- Those of one request: their ids were drawn in one moment.
+select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, audience_spec, ttl, rate,
+    send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
+    freeze_ceiling, turn, next_at, rules, resolved, winner
+from messages
+where site_id = $1 and id >= $2 and id <= $3 and kind = 'test' and parent_id = $4 and created_at = $5 order by id;
+
+-- name: live
+-- Three looks into indexes, each cut off: a site may send thousands of transactional messages a minute.
+select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, '', ttl, rate,
+    send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
+    freeze_ceiling, turn, next_at, rules, resolved, winner
+from messages where id in (
+        select id from (
+            select id from messages where site_id = $1 and state = 'sending' order by lane desc, id desc limit $3) s
+        union all select id from (
+            select id from messages where site_id = $1 and state = 'paused' order by id desc limit $3) p
+        union all select id from (
+            select id from messages where site_id = $1 and ended_at is not null and ended_at >= $2
+            order by ended_at desc limit $3) e)
+order by case when ended_at is null then 0 else 1 end, lane desc, id desc limit 2 * $3;
 
 -- name: page_of_series
 -- Without audiences, as in `page`.

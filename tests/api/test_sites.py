@@ -162,3 +162,48 @@ async def test_a_wrong_page_is_refused(api: Api, query: str) -> None:
 )
 async def test_an_id_that_names_nothing_is_not_found(api: Api, id: str) -> None:
     assert (await api.get(f"/v1/sites/{id}", 404))["code"] == "not_found"
+
+
+NIGHT = {"from": "21:00", "to": "07:00", "zone": "visitor"}
+
+
+async def test_a_site_starts_with_the_settings_that_change_nothing(api: Api, site: str) -> None:
+    settings = (await api.get(f"/v1/sites/{site}"))["settings"]
+    assert (settings["timezone"], settings["quiet_hours"]) == ("UTC", None)
+
+
+async def test_settings_are_changed_one_by_one_and_null_is_the_default(api: Api, site: str) -> None:
+    path = f"/v1/sites/{site}"
+    await api.patch(path, {"settings": {"timezone": "Asia/Kolkata"}})
+    await api.patch(path, {"settings": {"quiet_hours": {"from": "21:00", "to": "07:00"}}})
+    settings = (await api.patch(path, {"name": "Other"}))["settings"]
+    assert (settings["timezone"], settings["quiet_hours"]) == ("Asia/Kolkata", NIGHT)
+    settings = (await api.patch(path, {"settings": {"timezone": None, "quiet_hours": None}}))["settings"]
+    assert (settings["timezone"], settings["quiet_hours"]) == ("UTC", None)
+
+
+async def test_a_change_of_settings_is_in_the_audit_log(api: Api, site: str) -> None:
+    await api.patch(f"/v1/sites/{site}", {"settings": {"quiet_hours": NIGHT}})
+    [entry, *_] = (await api.get("/v1/audit"))["items"]
+    assert entry["action"] == "site.changed"
+    assert entry["detail"] == {"settings": {"quiet_hours": NIGHT}}
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"timezone": "Europe/Atlantis"}, "settings.timezone"),
+        ({"timezone": "CEST"}, "settings.timezone"),
+        ({"quiet_hours": {"from": "21:00", "to": "21:00"}}, "settings.quiet_hours"),
+        ({"quiet_hours": {"from": "24:00", "to": "07:00"}}, "settings.quiet_hours.from"),
+        ({"quiet_hours": {"from": "21:00"}}, "settings.quiet_hours.to"),
+        ({"quiet_hours": {"from": "21:00", "to": "07:00", "zone": "moon"}}, "settings.quiet_hours.zone"),
+        ({"silence": True}, "settings.silence"),
+    ],
+)
+async def test_settings_that_make_no_sense_are_refused(
+    api: Api, site: str, change: dict[str, object], path: str
+) -> None:
+    problem = await api.patch(f"/v1/sites/{site}", {"settings": change}, 400)
+    assert [error["path"] for error in problem["errors"]] == [path]
+    assert (await api.get(f"/v1/sites/{site}"))["settings"]["timezone"] == "UTC"

@@ -19,7 +19,9 @@ MINUTE = 60_000
 SHOWN = {0: None, 1: "2026-01-01T00:01:00Z", 2: "2026-01-01T00:02:00Z", 3: "2026-01-01T00:03:00Z"}
 
 
-async def start(context: Context, message: str, site: str, *parts: tuple[str, int, int]) -> None:
+async def start(
+    context: Context, message: str, site: str, *parts: tuple[str, int, int], **fields: Any
+) -> None:
     """What is left of it: batches of a provider, due in so many minutes, of an attempt."""
     message_id, site_id = decode_id(Kind.MESSAGE, message), decode_id(Kind.SITE, site)
     now = context.clock.now()
@@ -31,6 +33,7 @@ async def start(context: Context, message: str, site: str, *parts: tuple[str, in
             provider=provider,
             due_at=now + minutes * MINUTE,
             attempt=attempt,
+            **fields,
         )
         for provider, minutes, attempt in parts
     ]
@@ -115,9 +118,57 @@ async def test_one_that_waits_for_a_paused_key_goes_on_when_that_is_resumed(
     api: Api, site: str, context: Context
 ) -> None:
     message = (await api.new_message(site))["id"]
-    await start(context, message, site, ("fcm", 1, 1))
+    await start(context, message, site, ("fcm", 1, 1), waits_for_key=True)
     key_id = await pause_key(context, site)
     path = f"/v1/sites/{site}/messages/{message}"
     assert waiting(await api.get(path)) == (None, "waits for a paused application server key")
     await resume_key(context, "test", decode_id(Kind.SITE, site), key_id)
     assert waiting(await api.get(path)) == (None, None)
+
+
+async def test_what_is_planned_for_later_is_not_brought_forward_when_a_key_is_resumed(
+    api: Api, site: str, context: Context
+) -> None:
+    message = (await api.new_message(site))["id"]
+    await start(context, message, site, ("fcm", 1, 1))
+    key_id = await pause_key(context, site)
+    await resume_key(context, "test", decode_id(Kind.SITE, site), key_id)
+    shown = await api.get(f"/v1/sites/{site}/messages/{message}")
+    assert waiting(shown) == (SHOWN[1], "the next recipients are planned for later")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "attempt", "ended", "changes", "expected"),
+    [
+        (2, 1, None, {}, (SHOWN[2], "waits for the end of quiet hours")),
+        (0, 1, 0, {}, ("2026-01-01T10:00:00Z", "waits for the end of quiet hours")),
+        (0, 2, 0, {}, ("2026-01-01T10:00:00Z", "waits for the end of quiet hours")),
+        (0, 1, 1, {}, (None, None)),
+        (2, 2, 5, {}, (SHOWN[2], "waits for another attempt")),
+        (0, 1, 0, {"quiet_hours": "override"}, (None, None)),
+        (0, 1, 0, {"priority": "transactional"}, (None, None)),
+        (
+            2,
+            1,
+            5,
+            {"local_time": {"at": "2026-01-01T09:00"}},
+            (SHOWN[2], "waits for the local time of the next recipients"),
+        ),
+    ],
+)
+async def test_what_waits_for_a_time_of_day_says_so(
+    api: Api,
+    site: str,
+    context: Context,
+    minutes: int,
+    attempt: int,
+    ended: int | None,
+    changes: dict[str, Any],
+    expected: tuple[str | None, str | None],
+) -> None:
+    quiet = {"from": "21:00", "to": "07:00"}
+    await api.patch(f"/v1/sites/{site}", {"settings": {"quiet_hours": quiet}})
+    message = (await api.new_message(site, **changes))["id"]
+    ends_at = context.clock.now() + MINUTE * (9 * 60 if ended is None else ended)
+    await start(context, message, site, ("fcm", minutes, attempt), window_ends_at=ends_at)
+    assert waiting(await api.get(f"/v1/sites/{site}/messages/{message}")) == expected

@@ -267,9 +267,14 @@ async def test_the_next_batch_of_each_provider_is_the_one_that_is_due_first(data
     made = [
         batch(1, provider="fcm", due_at=NOW + 5),
         batch(1, provider="fcm", due_at=NOW + 2, attempt=2),
-        batch(1, provider="wns", due_at=NOW - 9),
-        batch(2, provider="mozilla", due_at=NOW + 1, attempt=3),
+        batch(1, provider="wns", due_at=NOW - 9, window_ends_at=NOW + 7),
+        batch(2, provider="mozilla", due_at=NOW + 1, attempt=3, waits_for_key=True),
     ]
     await database.write(lambda tx: batches.add_many(tx, made))
     found = await database.read(lambda tx: messages.next_batches(tx, [1, 2, 3, 4]))
-    assert found == [(1, "fcm", NOW + 2, 2), (1, "wns", NOW - 9, 1), (2, "mozilla", NOW + 1, 3)]
+    assert [each[:4] for each in found] == [
+        (1, "fcm", NOW + 2, 2),
+        (1, "wns", NOW - 9, 1),
+        (2, "mozilla", NOW + 1, 3),
+    ]
+    assert [each[4:] for each in found] == [(0, None), (0, NOW + 7), (1, None)]

@@ -141,6 +141,7 @@ class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
     id: str
     replay_of: Annotated[str | None, Meta(description="The message that this one sends once more.")]
     automation: Annotated[str | None, Meta(description="The automation that it is a step of.")]
+    test_of: Annotated[str | None, Meta(description="The message that this one tests.")]
     series: Annotated[str | None, Meta(description="The recurring message of which it is an occurrence.")]
     next_occurrences: Annotated[
         Sequence[Moment] | None, Meta(description="Of a recurring message: the next three.")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from gateway import audit, sites
 from gateway.api.doorkeeper import DOORKEEPER, require_all_sites
@@ -10,7 +10,11 @@ from gateway.api.moments import Moment, to_moment
 from gateway.api.paging import Page, PageQuery, page_of, read_cursor
 from gateway.api.route import Call, route
 from gateway.api.texts import Name
+from gateway.campaigns.quiet_hours import QuietHours
+from gateway.campaigns.utm import Utm
+from gateway.site_settings import SiteSettings, read_settings
 from gateway.sites import SiteChange, SiteWithKey
+from gateway.subscription_fields import Timezone
 from storage.ids import Kind, encode_id
 from storage.sites import Identity
 from storage.tokens import Scope
@@ -31,6 +35,18 @@ class NewSite(Struct, forbid_unknown_fields=True, frozen=True):
     identity: Identity = Identity.SIGNED
 
 
+class SettingsChange(Struct, forbid_unknown_fields=True, frozen=True):
+    """Fields of SiteSettings: what is not given stays as it is, null stands for the default."""
+
+    timezone: Timezone | UnsetType | None = UNSET
+    quiet_hours: QuietHours | UnsetType | None = UNSET
+    utm: Utm | UnsetType | None = UNSET
+
+
+class ShownSettings(SiteSettings, frozen=True, kw_only=True, omit_defaults=False):
+    """All of them, as they are."""
+
+
 class SiteChanges(Struct, forbid_unknown_fields=True, frozen=True):
     """What is not given stays as it is."""
 
@@ -38,6 +54,7 @@ class SiteChanges(Struct, forbid_unknown_fields=True, frozen=True):
     origins: Origins | UnsetType = UNSET
     contact: Contact | UnsetType = UNSET
     identity: Identity | UnsetType = UNSET
+    settings: SettingsChange | UnsetType = UNSET
 
 
 class Site(Struct, frozen=True):
@@ -49,6 +66,7 @@ class Site(Struct, frozen=True):
     demo: bool
     application_server_key: str | None
     snippet: str
+    settings: ShownSettings
     created_at: Moment
     identity_key: Annotated[str | UnsetType, Meta(description="Only for tokens with scope manage.")] = UNSET
 
@@ -92,6 +110,7 @@ async def change_site(call: Call[SiteChanges, None]) -> Site:
         origins=wanted.origins or None,
         contact=None if wanted.contact is UNSET else wanted.contact,
         identity=wanted.identity or None,
+        settings=None if wanted.settings is UNSET else _given(wanted.settings),
     )
     return _show(call, await sites.change_site(call.context, audit.actor(call.token), call.site_id, change))
 
@@ -101,6 +120,15 @@ async def delete_site(call: Call[None, None]) -> None:
     """With its keys, tokens, subscriptions and messages. There is no way back."""
     await sites.delete_site(call.context, audit.actor(call.token), call.site_id)
     call.request.app[DOORKEEPER].forget()
+
+
+def _given(change: SettingsChange) -> dict[str, Any]:
+    defaults = SiteSettings()
+    return {
+        name: getattr(defaults, name) if value is None else value
+        for name, value in structs.asdict(change).items()
+        if value is not UNSET
+    }
 
 
 def _show(call: Call[Any, Any], found: SiteWithKey) -> Site:
@@ -115,6 +143,7 @@ def _show(call: Call[Any, Any], found: SiteWithKey) -> Site:
         demo=site.demo,
         application_server_key=found.application_server_key,
         snippet=sites.snippet(call.context.settings.public_url, site.id),
+        settings=ShownSettings(**structs.asdict(read_settings(site))),
         created_at=to_moment(site.created_at),
         identity_key=sites.identity_key(call.context.master_key, site.id) if may_sign else UNSET,
     )
