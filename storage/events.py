@@ -1,15 +1,21 @@
 """Events: what browsers report back about a message, and the site's own events of a subscription."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
-from storage import rollups
-from storage.database import Transaction
+from storage import rollups, site_hours
+from storage.activity import WEIGHT_OF_CLICK, WEIGHT_OF_DISPLAY, Habit, hour_of_day, period_of
+from storage.database import Row, Transaction
 from storage.queries import load
 from storage.rollups import Rollup
 
 _SQL = load("events")
+
+_NO_ZONES: Mapping[int, str] = MappingProxyType({})
+_NOBODY = ("other",)  # the provider of a subscription that is no more
 
 
 class EventKind(StrEnum):
@@ -17,6 +23,9 @@ class EventKind(StrEnum):
     CLICKED = "clicked"
     CLOSED = "closed"
     UNSUBSCRIBED = "unsubscribed"
+
+
+_TELLING = (EventKind.DISPLAYED, EventKind.CLICKED)  # of the visitor's hours; closing happens by itself too
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +49,11 @@ class CustomEvent:
     at: int
 
 
-async def record(tx: Transaction, events: Sequence[Event]) -> int:
+async def record(tx: Transaction, events: Sequence[Event], zones: Mapping[int, str] = _NO_ZONES) -> int:
     """Stores those that are the first of their (message, subscription, kind) and counts them; how many were.
 
-    The provider in the rollup is the subscription's, "other" when the subscription is no more.
+    The provider in the rollup is the subscription's, "other" when the subscription is no more. `zones` are
+    those of sites, for visitors whose own zone is not known.
     """
     first: dict[tuple[int, int, str], Event] = {}
     for event in events:
@@ -60,8 +70,9 @@ async def record(tx: Transaction, events: Sequence[Event]) -> int:
     ]
     if not stored:
         return 0
-    found = await tx.fetch_rows(_SQL["providers"], [(e.site_id, e.subscription_id) for e in stored])
-    providers = {(site_id, id): provider for site_id, id, provider in found}
+    reporters = sorted({(e.site_id, e.subscription_id) for e in stored})
+    found = {row[:2]: row[2:] for row in map(tuple, await tx.fetch_rows(_SQL["reporters"], reporters))}
+    await _learn(tx, stored, found, zones)
     await rollups.add_many(
         tx,
         [
@@ -69,7 +80,7 @@ async def record(tx: Transaction, events: Sequence[Event]) -> int:
                 e.site_id,
                 e.message_id,
                 e.variant,
-                providers.get((e.site_id, e.subscription_id), "other"),
+                found.get((e.site_id, e.subscription_id), _NOBODY)[0],
                 e.at,
                 e.kind.value,
                 1,
@@ -78,6 +89,27 @@ async def record(tx: Transaction, events: Sequence[Event]) -> int:
         ],
     )
     return len(stored)
+
+
+async def _learn(
+    tx: Transaction, stored: Sequence[Event], found: Mapping[Row, Row], zones: Mapping[int, str]
+) -> None:
+    """Moves what is known of the visitors' hours, and of their sites' hours."""
+    habits: dict[tuple[int, int], Habit] = {}
+    seen: Counter[tuple[int, int, int]] = Counter()
+    for event in stored:
+        visitor = (event.site_id, event.subscription_id)
+        if event.kind not in _TELLING or visitor not in found:
+            continue
+        _, timezone, *known = found[visitor]
+        clicked = event.kind is EventKind.CLICKED
+        hour = hour_of_day(event.at, timezone or zones.get(event.site_id))
+        habits[visitor] = (habits.get(visitor) or Habit(*known)).seen(event.at, hour, clicked=clicked)
+        seen[event.site_id, hour, period_of(event.at)] += WEIGHT_OF_CLICK if clicked else WEIGHT_OF_DISPLAY
+    if habits:
+        rows = [(*visitor, *habit.values()) for visitor, habit in sorted(habits.items())]
+        await tx.execute_rows(_SQL["learn"], rows)
+        await site_hours.add_many(tx, seen)
 
 
 async def track(tx: Transaction, event: CustomEvent) -> None:

@@ -134,19 +134,19 @@ order by id limit $4;
 
 -- name: audience_step_details
 -- As audience_step, for messages that ask for more. Columns in the order of storage.subscription.RecipientRow.
-select id, provider, timezone from subscriptions
+select id, provider, timezone, activity from subscriptions
 where site_id = $1 and id > $2 and id <= $3 and state = 'active'
 order by id limit $4;
 
 -- name: details (sqlite)
 -- Columns in the order of storage.subscription.RecipientRow.
-select id, provider, timezone from subscriptions where site_id = $1 and id in ids($2);
+select id, provider, timezone, activity from subscriptions where site_id = $1 and id in ids($2);
 
 -- name: details (postgres)
 -- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
-select s.id, s.provider, s.timezone
+select s.id, s.provider, s.timezone, s.activity
 from unnest($2::bigint[]) as wanted(value) cross join lateral (
-    select id, provider, timezone from subscriptions
+    select id, provider, timezone, activity from subscriptions
     where site_id = $1 and id = wanted.value offset 0) s;
 
 -- name: visitors (sqlite)

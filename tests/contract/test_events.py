@@ -1,10 +1,12 @@
 import asyncio
 
-from storage import audit, events, leases, rollups, subscriptions
+from storage import audit, events, leases, rollups, site_hours, subscriptions
+from storage.activity import HALF_LIFE, WEIGHT_OF_CLICK, WEIGHT_OF_DISPLAY
 from storage.audit import AuditEntry
 from storage.database import Database
 from storage.events import CustomEvent, Event, EventKind
 from storage.rollups import Rollup
+from storage.subscription import RecipientRow
 from tests.contract.rows import HOUR, MESSAGE, NOW, SITE, add_sending, add_site, new_subscription
 from tests.eventually import eventually
 
@@ -54,6 +56,67 @@ async def test_events_that_arrive_twice_at_once_are_counted_once(database: Datab
     await add_site(database)
     await add_sending(database)
     assert await database.read(lambda tx: rollups.totals(tx, [MESSAGE])) == {MESSAGE: {"displayed": 50}}
+
+
+async def habit_of(database: Database, id: int) -> tuple[int | None, int | None, dict[int, int]]:
+    """When they last looked and clicked, and the counters that are not 0 by hour."""
+    stored = await database.read(lambda tx: subscriptions.get(tx, SITE, id))
+    [row] = await database.read(lambda tx: subscriptions.details(tx, SITE, [id]))
+    activity = RecipientRow._make(row).activity or b""
+    return stored.displayed_at, stored.clicked_at, {hour: n for hour, n in enumerate(activity) if n}
+
+
+async def hours_of(database: Database, now: int = NOW) -> dict[int, int]:
+    found = await database.read(lambda tx: site_hours.of_sites(tx, [SITE], now))
+    return {hour: n for hour, n in enumerate(found.get(SITE, ())) if n}
+
+
+async def test_events_tell_when_a_visitor_last_looked_and_clicked_and_at_which_hour(
+    database: Database,
+) -> None:
+    # NOW is midnight in UTC: one in the morning in Vienna, and half past five in Calcutta.
+    for id, timezone in ((1, "Europe/Vienna"), (2, "Asia/Kolkata"), (3, None)):
+        new = new_subscription(id, timezone=timezone)
+        await database.write(lambda tx, id=id, new=new: subscriptions.register(tx, SITE, id, new, NOW))  # type: ignore[misc]
+    assert await habit_of(database, 1) == (None, None, {})
+    assert await hours_of(database) == {}
+    reported = [event(id) for id in (1, 2, 3, 4)] + [event(1, CLICKED, at=NOW + HOUR)]
+    await database.write(lambda tx: events.record(tx, reported, {SITE: "Asia/Tokyo"}))
+    await record(database, event(2, EventKind.CLOSED, at=NOW + HOUR))
+    assert await habit_of(database, 1) == (NOW, NOW + HOUR, {1: WEIGHT_OF_DISPLAY, 2: WEIGHT_OF_CLICK})
+    assert await habit_of(database, 2) == (NOW, None, {5: WEIGHT_OF_DISPLAY})
+    assert await habit_of(database, 3) == (NOW, None, {9: WEIGHT_OF_DISPLAY})
+    seen = {1: WEIGHT_OF_DISPLAY, 2: WEIGHT_OF_CLICK, 5: WEIGHT_OF_DISPLAY, 9: WEIGHT_OF_DISPLAY}
+    assert await hours_of(database) == seen
+
+
+async def test_an_event_that_is_repeated_or_comes_late_moves_no_time_back(database: Database) -> None:
+    await database.write(lambda tx: subscriptions.register(tx, SITE, 1, new_subscription(), NOW))
+    await record(database, event(1, at=NOW + HOUR))
+    await record(database, event(1, at=NOW + 2 * HOUR))  # the same message again
+    await record(database, event(1, at=NOW, message_id=MESSAGE + 1))
+    habit = await habit_of(database, 1)
+    assert habit == (NOW + HOUR, None, {0: WEIGHT_OF_DISPLAY, 1: WEIGHT_OF_DISPLAY})
+
+
+async def test_the_hours_of_a_site_fade_with_time(database: Database) -> None:
+    await database.write(lambda tx: subscriptions.register(tx, SITE, 1, new_subscription(), NOW))
+    await record(database, event(1, CLICKED))
+    later = NOW + 2 * HALF_LIFE
+    assert await hours_of(database, later) == {0: WEIGHT_OF_CLICK >> 2}
+    await record(database, event(1, CLICKED, at=later, message_id=MESSAGE + 1))
+    assert await hours_of(database, later) == {0: (WEIGHT_OF_CLICK >> 2) + WEIGHT_OF_CLICK}
+    await record(database, event(1, CLICKED, at=NOW + HOUR, message_id=MESSAGE + 2))
+    assert await hours_of(database, later + 50 * HALF_LIFE) == {}
+    await record(database, event(1, at=later + 50 * HALF_LIFE, message_id=MESSAGE + 3))
+    assert await hours_of(database, later + 50 * HALF_LIFE) == {0: WEIGHT_OF_DISPLAY}
+
+
+async def test_clicks_on_two_machines_at_once_all_count(database: Database) -> None:
+    await database.write(lambda tx: subscriptions.register(tx, SITE, 1, new_subscription(), NOW))
+    await asyncio.gather(*(record(database, event(1, message_id=n)) for n in range(1, 21)))
+    assert await habit_of(database, 1) == (NOW, None, {0: 20 * WEIGHT_OF_DISPLAY})
+    assert await hours_of(database) == {0: 20 * WEIGHT_OF_DISPLAY}
 
 
 async def test_a_sites_own_events_are_kept_with_their_data(database: Database) -> None:
