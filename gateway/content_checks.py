@@ -43,6 +43,15 @@ def check_content(content: Content, variants: Variants | None) -> list[FieldErro
     for key, times in Counter(map(str.lower, content.translations)).items():
         if times > 1:
             errors.append(FieldError(f"translations.{key}", "This language is here more than once."))
+    for index, option in enumerate(variants.options if variants else ()):
+        errors += [
+            FieldError(
+                f"variants.options[{index}].translations.{language}",
+                "The message itself has no such translation: add it there, if only as {}.",
+            )
+            for language in option.translations
+            if language not in content.translations
+        ]
     return errors
 
 
@@ -91,6 +100,8 @@ def _parts(
         yield f"translations.{language}", part
     for index, option in enumerate(variants.options if variants else ()):
         yield f"variants.options[{index}].notification", option.notification
+        for language, part in option.translations.items():
+            yield f"variants.options[{index}].translations.{language}", part
 
 
 def _problem(name: str, text: str) -> str | None:
@@ -113,7 +124,7 @@ def _shown(content: Content, variants: Variants | None) -> Iterator[tuple[str, s
     }
     for language, notification in languages.items():
         path = f"translations.{language}" if language else "notification"
-        for variant, shown in shown_notifications(notification, variants):
+        for variant, shown in shown_notifications(notification, language or None, variants):
             label = "The notification" if variant is None else f"Variant {variant!r}"
             yield f"{label} in {language}" if language else label, path, shown
 

@@ -141,7 +141,7 @@ class Outgoing:
             if language is not None:
                 notification = merge_notification(notification, self._content.translations[language])
             if variants is not None:
-                notification = merge_notification(notification, variants.options[variant].notification)
+                notification = variants.options[variant].over(notification, language)
             message, utm = self._message, utm_pairs(self._content.utm)
             template = make_template(message.id, notification, self._public_url, message.priority, utm)
             self._templates[variant, language] = template

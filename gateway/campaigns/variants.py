@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
 
-from msgspec import UNSET, Meta, Struct
+from msgspec import Meta, Struct
 
 from gateway.campaigns.counts import Counts, percent
 from gateway.campaigns.statistics import two_proportions
-from gateway.content import Notification, PartialNotification, merge_notification
+from gateway.content import Notification, PartialNotification, Translations, merge_notification
 from gateway.errors import FieldError
-from gateway.nesting import check_nesting
 
 LEAST_DISPLAYS = 100  # of each variant: with fewer nobody wins
 MOST_P = 0.05
@@ -28,8 +27,18 @@ class Option(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     weight: Annotated[int, Meta(ge=1, le=99, description="Its share in per cent; together they make 100.")]
     notification: Annotated[
-        PartialNotification, Meta(description="Put over the message's, its translations' included.")
+        PartialNotification, Meta(description="Put over the message's, in all of its languages.")
     ] = PartialNotification()
+    translations: Annotated[
+        Translations, Meta(description="Put over that, in languages that the message is translated to.")
+    ] = {}
+
+    def over(self, notification: Notification, language: str | None) -> Notification:
+        """What the message shows in a language, a key of its translations, as this variant shows it."""
+        varied = merge_notification(notification, self.notification)
+        if language is None or language not in self.translations:
+            return varied
+        return merge_notification(varied, self.translations[language])
 
 
 class Winner(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -57,14 +66,12 @@ class Variants(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
 
 def shown_notifications(
-    notification: Notification, variants: Variants | None
+    notification: Notification, language: str | None, variants: Variants | None
 ) -> Sequence[tuple[str | None, Notification]]:
-    """All that recipients of a message may see: by the variants' names, or the one without a name."""
+    """All that recipients of one language may see: by the variants' names, or the one without a name."""
     if variants is None:
         return [(None, notification)]
-    return [
-        (option.name, merge_notification(notification, option.notification)) for option in variants.options
-    ]
+    return [(option.name, option.over(notification, language)) for option in variants.options]
 
 
 class Choice(NamedTuple):
@@ -76,12 +83,7 @@ def check_variants(variants: Variants | None, lasts: int | None) -> list[FieldEr
     """What is wrong with them. `lasts`: how many milliseconds after its start the message expires."""
     if variants is None:
         return []
-    errors = [
-        error
-        for index, option in enumerate(variants.options)
-        if option.notification.data is not UNSET
-        for error in check_nesting(option.notification.data, f"variants.options[{index}].notification.data")
-    ]
+    errors = []
     total = sum(option.weight for option in variants.options)
     if total != 100:
         errors.append(FieldError("variants.options", f"The weights make {total} per cent together, not 100."))
