@@ -111,7 +111,7 @@ class Text:
 
     def render(self, reading: Reading) -> str:
         """LiquidError, and whatever a filter makes of a value that it was not meant for."""
-        buffer = self._buffer(MOST_OUTPUT)
+        buffer = self._buffer(MOST_OUTPUT, newline="")  # as it is
         if reading.locals:
             reading.locals.clear()  # each text is a template of its own
         for node in self._nodes:
@@ -139,7 +139,8 @@ def parse_text(source: str, *, is_url: bool = False, variables: Sequence[str] = 
 
 
 def _line(source: str, index: int) -> int:
-    return source.count("\n", 0, max(0, index)) + 1
+    """Of a place in it; the library says -1 where the text has ended too early."""
+    return source.count("\n", 0, index if index >= 0 else len(source)) + 1
 
 
 def _check(node: Node, source: str) -> None:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.audience import AudienceSpec, write_audience
+from gateway.campaigns.quiet_hours import ClockOf, QuietHours
 from gateway.content import Content, Notification, Options, write_content
 from gateway.context import Context
 from gateway.keys import seal_key
 from gateway.master_key import MasterKey
 from gateway.settings import Settings
+from gateway.site_settings import SiteSettings, write_settings
 from gateway.webpush import ApplicationServerKey, PushHosts
 from storage import batches, deliveries, keys, messages, sites, subscriptions
 from storage.batches import BULK, TRANSACTIONAL
@@ -76,6 +78,14 @@ class Installation:
             await self.database.write(body)
         return [id for id, _ in made]
 
+    async def set_quiet_hours(self, start: str | None, end: str = "", **settings: Any) -> None:
+        """None: no quiet hours (any more)."""
+        zone = ClockOf(settings.pop("zone", "visitor"))
+        hours = None if start is None else QuietHours(start, end, zone)
+        stored = write_settings(SiteSettings(quiet_hours=hours, **settings))
+        self.site = replace(self.site, settings=stored)
+        await self.database.write(lambda tx: sites.update(tx, self.site))
+
     async def add_message(
         self,
         audience: AudienceSpec = EVERYBODY,
@@ -83,10 +93,11 @@ class Installation:
         ttl: int = 3_600,
         priority: Priority = Priority.BULK,
         send_at: int | None = None,
+        content: Content | None = None,
         **fields: Any,
     ) -> Message:
         """A scheduled message, due now."""
-        content = Content(Notification("Sale", body="Ends tonight"), Options(ttl=ttl))
+        content = content or Content(Notification("Sale", body="Ends tonight"), Options(ttl=ttl))
         message = Message(
             id=self.context.ids.next(),
             site_id=self.site.id,
