@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, json
 
+from gateway.campaigns.expressions import Expression
+
 MAX_NAMED = 10_000  # ids in one audience
 
 
@@ -19,7 +21,11 @@ class Recipient(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=T
     data: dict[str, Any] = {}
 
 
-_ADDRESSED_FAILURES = ({"failures_of", "external_ids"}, {"failures_of", "recipients"})
+_PAIRS = (
+    {"failures_of", "external_ids"},
+    {"failures_of", "recipients"},
+    {"subscriptions", "recipients"},
+)
 
 
 class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -27,12 +33,16 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
     With `failures_of` alone one of `external_ids` and `recipients` may stand: as what those whom the other
     message did not reach had been addressed, with their data. `outcomes` narrows it to those that ended so.
+    `recipients` may also stand with `subscriptions`: those get it, with the data of whom they are (a test).
     """
 
     all: Literal[True] | UnsetType = UNSET
     subscriptions: tuple[int, ...] | UnsetType = UNSET
     external_ids: tuple[str, ...] | UnsetType = UNSET
     recipients: tuple[Recipient, ...] | UnsetType = UNSET
+    segment: int | UnsetType = UNSET  # whom it means when the message starts (messages.resolved)
+    where: Expression | UnsetType = UNSET
+    automation: int | UnsetType = UNSET  # of a step of one: visitors come in by themselves
     failures_of: int | UnsetType = UNSET  # a message of the same site: those whom it did not reach
     outcomes: tuple[str, ...] | UnsetType = UNSET
 
@@ -40,7 +50,7 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         given = {name for name in self.__struct_fields__ if getattr(self, name) is not UNSET}
         if "failures_of" in given:
             given.discard("outcomes")
-        if (len(given) != 1 and given not in _ADDRESSED_FAILURES) or given == {"outcomes"}:
+        if (len(given) != 1 and given not in _PAIRS) or given == {"outcomes"}:
             raise ValueError("an audience is exactly one of " + ", ".join(self.__struct_fields__))
 
     def asks_for(self, outcome: str | None) -> bool:

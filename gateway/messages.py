@@ -7,9 +7,10 @@ from msgspec import structs
 
 from gateway import audit, series
 from gateway.campaigns.automations import AUTOMATION_PAUSED
+from gateway.campaigns.freezing import is_expression, unknown_names
 from gateway.campaigns.utm import merge_utm
 from gateway.context import Context
-from gateway.errors import Conflict, WrongState
+from gateway.errors import Conflict, InvalidRequest, WrongState
 from gateway.idempotency import IdempotencyKey, find_result, remember
 from gateway.message_draft import Draft, make_message
 from gateway.parts import NO_PARTS, Parts, find_parts
@@ -32,13 +33,17 @@ _TRIES = 3  # of a change that somebody else's change came between
 
 @dataclass(frozen=True, slots=True)
 class MessageWithProgress:
-    """Of one moment. `progress` is None before the audience is frozen, `waiting` while any of it goes on."""
+    """Of one moment. `progress` is None before the audience is frozen, `waiting` while any of it goes on.
+
+    `recent_rate`: recipients that got their outcome a second of late, as far as that is known.
+    """
 
     message: Message
     progress: Progress | None = None
     results: Results = field(default_factory=Results)
     waiting: Waiting | None = None
     parts: Parts = NO_PARTS
+    recent_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,10 @@ async def create_message(
     replayed = await find_created(context, site_id, key)
     if replayed is not None:
         return replayed
+    await check_names(context, site_id, draft)
     now = context.clock.now()
     message = make_message(
-        await _with_utm(context, site_id, draft),
+        await with_utm(context, site_id, draft),
         id=context.ids.next(),
         site_id=site_id,
         created_at=now,
@@ -72,11 +78,20 @@ async def create_message(
     return await store_message(context, actor, message, key)
 
 
-async def _with_utm(context: Context, site_id: int, draft: Draft) -> Draft:
+async def with_utm(context: Context, site_id: int, draft: Draft) -> Draft:
     """With the site's UTM parameters as they are now where the draft has none. storage.errors.NotFound."""
     site = await context.database.read(lambda tx: sites.get(tx, site_id))
     utm = merge_utm(read_settings(site).utm, draft.content.utm)
     return draft if utm is None else replace(draft, content=structs.replace(draft.content, utm=utm))
+
+
+async def check_names(context: Context, site_id: int, draft: Draft) -> None:
+    """InvalidRequest when its audience names a segment or a message that the site has not."""
+    audience = draft.audience
+    if is_expression(audience) and (
+        errors := await context.database.read(lambda tx: unknown_names(tx, site_id, audience, "audience"))
+    ):
+        raise InvalidRequest("The audience is not valid.", errors)
 
 
 async def store_message(
@@ -135,20 +150,24 @@ async def get_message(context: Context, site_id: int, message_id: int) -> Messag
         await sites.get(tx, site_id)
         return await _look(context, tx, site_id, message_id)
 
-    return await context.database.read(body)
+    [found] = with_rates(context, [await context.database.read(body)])
+    return found
 
 
 async def page_of_messages(
-    context: Context, site_id: int, before_id: int | None, limit: int
+    context: Context, site_id: int, before_id: int | None, limit: int, series_id: int | None = None
 ) -> Sequence[MessageWithProgress]:
-    """Newest first."""
+    """Newest first; with `series_id` its occurrences."""
 
     async def body(tx: Transaction) -> Sequence[MessageWithProgress]:
         await sites.get(tx, site_id)
-        found = await messages.page(tx, site_id, before_id, limit)
+        if series_id is None:
+            found = await messages.page(tx, site_id, before_id, limit)
+        else:
+            found = await messages.page_of_series(tx, site_id, series_id, before_id, limit)
         return await with_progress(tx, site_id, found, context.clock.now())
 
-    return await context.database.read(body)
+    return with_rates(context, await context.database.read(body))
 
 
 async def change_message(
@@ -160,8 +179,10 @@ async def change_message(
         before = (await get_message(context, site_id, message_id)).message
         if before.state not in CHANGEABLE:
             raise _wrong_state(before, "changed")
+        draft = change(before)
+        await check_names(context, site_id, draft)
         wanted = make_message(
-            await _with_utm(context, site_id, change(before)),
+            await with_utm(context, site_id, draft),
             id=message_id,
             site_id=site_id,
             created_at=before.created_at,
@@ -260,6 +281,17 @@ async def with_progress(
     waiting = await find_waiting(tx, site_id, found, parts, now)
     return [
         MessageWithProgress(each, *progress[each.id], waiting.get(each.id), parts.get(each.id, NO_PARTS))
+        for each in found
+    ]
+
+
+def with_rates(context: Context, found: Sequence[MessageWithProgress]) -> Sequence[MessageWithProgress]:
+    """What was found just now, with the rates of those that go on."""
+    now, rates = context.clock.monotonic(), context.recent_rates
+    return [
+        each
+        if each.progress is None or each.message.state not in GOING_ON
+        else replace(each, recent_rate=rates.note(each.message.id, each.progress.done, now))
         for each in found
     ]
 

@@ -40,9 +40,7 @@ class Told(Struct, frozen=True):
     replayed: bool = False
 
 
-async def track(
-    context: Context, known: AutomationCache, site_id: int, id: int, event: SiteEvent
-) -> None:
+async def track(context: Context, known: AutomationCache, site_id: int, id: int, event: SiteEvent) -> None:
     """Keep an event that a page tells of. NotFound: the subscription was erased; InvalidRequest."""
     _check(event)
     reaction = (await known.get(site_id)).on_event.get(event.name, _NOTHING)

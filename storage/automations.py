@@ -175,6 +175,4 @@ async def purge_step(tx: Transaction, now: int, limit: int = 1_000) -> int:
 
 def _automation(row: Row) -> Automation:
     id, site_id, name, state, version, definition, created_at, changed_at = row
-    return Automation(
-        id, site_id, name, AutomationState(state), version, definition, created_at, changed_at
-    )
+    return Automation(id, site_id, name, AutomationState(state), version, definition, created_at, changed_at)

@@ -12,6 +12,7 @@ MOST_STEPS = 20
 MOST_OF_SITE = 100  # an event is looked up in all of them
 LONGEST = 366 * 24 * 3_600  # seconds between two steps
 SECOND = 1_000
+AUTOMATION_PAUSED = "its automation is paused"  # the reason of its steps
 
 
 class Trigger(Struct, frozen=True):

@@ -4,7 +4,7 @@ from gateway.context import Context
 from gateway.keys import LONGEST_WAIT, end_wait
 from gateway.logs import Log
 from gateway.scheduler.overdue import expire_overdue
-from storage import keys, messages, sites, subscriptions, throttles
+from storage import automations, keys, messages, sites, subscriptions, throttles
 from storage.database import Body
 
 log = Log(__name__)
@@ -39,6 +39,9 @@ class Housekeeper:
             ),
             "throttles_forgotten": await self._all(
                 lambda tx: throttles.forget(tx, now - THROTTLES_KEPT, ROWS)
+            ),
+            "rows_of_deleted_automations_purged": await self._all(
+                lambda tx: automations.purge_step(tx, now, ROWS)
             ),
             "rows_of_deleted_sites_purged": await self._all(lambda tx: sites.purge_step(tx, ROWS)),
         }

@@ -14,7 +14,9 @@ from gateway.metrics import Metrics
 from gateway.scheduler.finisher import Finisher
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.housekeeper import Housekeeper
+from gateway.scheduler.stager import Stager
 from gateway.scheduler.starter import Starter
+from gateway.scheduler.walker import Walker
 from storage import leases, throttles
 from storage.errors import StorageUnavailable
 
@@ -30,8 +32,10 @@ class SchedulerTiming:
 
     lease: float = 10.0  # until another process takes over from a leader that died
     poll: float = 0.5  # between looks at the database when nothing wakes us
+    walk_every: float = 0.5  # through automations: a look at each, not for every commit of a broadcast
     finish_every: float = 0.2  # finishing is a write: not for every commit of a running broadcast
     tidy_every: float = 60.0
+    stage_every: float = 0.5  # looks at the first parts of messages whose rest is held
     show_every: float = 5.0  # what is held is shown on /metrics
 
 
@@ -60,7 +64,9 @@ class Scheduler:
         self._leading = asyncio.Event()
         self._starter = Starter(context, metrics)
         self._freezer = Freezer(context, metrics)
+        self._stager = Stager(context)
         self._finisher = Finisher(context, owner, metrics)
+        self._walker = Walker(context, metrics)
         self._housekeeper = Housekeeper(context)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -75,8 +81,16 @@ class Scheduler:
                     self._repeat(self._freezer.step, self._wait_for_work), name="scheduler-freeze"
                 ),
                 tasks.create_task(
+                    self._repeat(self._walker.step, lambda: asyncio.sleep(timing.walk_every)),
+                    name="scheduler-walk",
+                ),
+                tasks.create_task(
                     self._repeat(self._finisher.step, lambda: asyncio.sleep(timing.finish_every)),
                     name="scheduler-finish",
+                ),
+                tasks.create_task(
+                    self._repeat(self._stager.step, lambda: asyncio.sleep(timing.stage_every)),
+                    name="scheduler-stage",
                 ),
                 tasks.create_task(
                     self._repeat(self._show_holds, lambda: asyncio.sleep(timing.show_every)),

@@ -1,14 +1,17 @@
 """Reads whom a message addresses: step by step when it may be everybody, at once when they are named."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import UNSET
 
 from gateway.audience import AudienceSpec, read_audience
+from gateway.campaigns.freezing import frozen_condition, is_expression
 from gateway.campaigns.plan import Timetable
-from storage import deliveries, subscriptions
+from gateway.campaigns.rules import read_rules
+from storage import audiences, deliveries, site_hours, subscriptions
 from storage.database import Row, Transaction
+from storage.messages import Message
 from storage.subscriptions import SubscriptionState
 
 
@@ -29,7 +32,13 @@ class Named(NamedTuple):
 
 def is_named(audience: AudienceSpec) -> bool:
     """Whether it is small enough to be read and frozen in one transaction."""
-    return audience.all is UNSET and audience.failures_of is UNSET
+    return not (audience.all is True or audience.failures_of is not UNSET or is_expression(audience))
+
+
+async def hours_of_sites(tx: Transaction, found: Iterable[Message], now: int) -> Mapping[int, Sequence[int]]:
+    """What Timetable.of needs of sites, by id: those of messages that go out at everybody's best hour."""
+    asking = {message.site_id for message in found if read_rules(message).best_hour is not None}
+    return await site_hours.of_sites(tx, asking, now)
 
 
 async def read_step(tx: Transaction, timetable: Timetable, cursor: int, limit: int) -> Step:
@@ -41,6 +50,10 @@ async def read_step(tx: Transaction, timetable: Timetable, cursor: int, limit: i
     ceiling = message.freeze_ceiling
     assert ceiling is not None, "a message that has started has a ceiling"
     details = not timetable.is_plain
+    if message.resolved is not None:
+        condition = frozen_condition(message.resolved)
+        found = await audiences.step(tx, message.site_id, condition, cursor, ceiling, limit, details=details)
+        return Step(*found)
     rows = await subscriptions.audience_step(tx, message.site_id, cursor, ceiling, limit, details=details)
     return Step(rows, rows[-1][0] if rows else cursor, len(rows) < limit)
 
@@ -63,7 +76,7 @@ async def read_named(tx: Transaction, timetable: Timetable) -> Named:
     message = timetable.message
     audience = read_audience(message.audience_spec)
     names = audience.named_external_ids
-    if names is not None:
+    if names is not None and audience.subscriptions is UNSET:
         known = await subscriptions.by_external_ids(tx, message.site_id, names)
         rows = await _active(tx, timetable, [row[1:] for row in known])
         return Named(rows, len(names) - len({external_id for external_id, *_ in known}))
@@ -71,6 +84,11 @@ async def read_named(tx: Transaction, timetable: Timetable) -> Named:
     found = await subscriptions.by_ids(tx, message.site_id, audience.subscriptions)
     rows = await _active(tx, timetable, found)
     return Named(rows, len(audience.subscriptions) - len(found))
+
+
+async def read_active(tx: Transaction, timetable: Timetable, ids: Sequence[int]) -> Sequence[Row]:
+    """Those of `ids` that can be sent to."""
+    return await _active(tx, timetable, await subscriptions.by_ids(tx, timetable.message.site_id, ids))
 
 
 async def _active(

@@ -7,6 +7,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway import audience
 from gateway.audience import MAX_NAMED, AudienceSpec
+from gateway.campaigns.expressions import Expression, check_expression
+from gateway.campaigns.freezing import read_expression
 from gateway.errors import FieldError, InvalidRequest
 from gateway.subscription_fields import ExternalId
 from storage.ids import Kind, MalformedId, decode_id, encode_id
@@ -27,9 +29,21 @@ class Audience(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     subscriptions: Annotated[list[SubscriptionId], _NAMED] | UnsetType = UNSET
     external_ids: Annotated[list[ExternalId], _NAMED] | UnsetType = UNSET
     recipients: Annotated[list[Recipient], _NAMED] | UnsetType = UNSET
+    segment: (
+        Annotated[str, Meta(max_length=64, description="`seg_…`, as it is when the message starts.")]
+        | UnsetType
+    ) = UNSET
+    where: Expression | UnsetType = UNSET
 
 
 class ShownAudience(Audience, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    resolved: Annotated[
+        Expression | UnsetType,
+        Meta(description="Of `segment` and `where`: the expression that counts, since the message started."),
+    ] = UNSET
+    automation: Annotated[
+        str | UnsetType, Meta(description="A step of this automation: visitors come in by themselves.")
+    ] = UNSET
     failures_of: Annotated[
         str | UnsetType, Meta(description="A replay: those whom this message did not reach.")
     ] = UNSET
@@ -44,17 +58,31 @@ def to_spec(asked: Audience) -> AudienceSpec:
     if len(given) != 1:
         raise _wrong("audience", f"An audience is exactly one of {', '.join(asked.__struct_fields__)}.")
     if asked.subscriptions is not UNSET:
-        return AudienceSpec(subscriptions=_distinct_ids(asked.subscriptions))
+        return AudienceSpec(subscriptions=distinct_ids(asked.subscriptions, "audience.subscriptions"))
     if asked.external_ids is not UNSET:
         return AudienceSpec(external_ids=tuple(dict.fromkeys(asked.external_ids)))
     if asked.recipients is not UNSET:
         return AudienceSpec(recipients=_distinct_recipients(asked.recipients))
+    if asked.segment is not UNSET:
+        return AudienceSpec(segment=_segment_id(asked.segment))
+    if asked.where is not UNSET:
+        if errors := check_expression(asked.where, "audience.where"):
+            raise InvalidRequest("The audience is not valid.", errors)
+        return AudienceSpec(where=asked.where)
     if asked.all is not True:
         raise _wrong("audience.all", "This is true or absent.")
     return AudienceSpec(all=True)
 
 
-def from_spec(spec: AudienceSpec) -> ShownAudience:
+def from_spec(spec: AudienceSpec, resolved: str | None = None) -> ShownAudience:
+    """`resolved`: as in storage.messages.Message."""
+    expression = UNSET if resolved is None else read_expression(resolved)
+    if spec.segment is not UNSET:
+        return ShownAudience(segment=encode_id(Kind.SEGMENT, spec.segment), resolved=expression)
+    if spec.where is not UNSET:
+        return ShownAudience(where=spec.where, resolved=expression)
+    if spec.automation is not UNSET:
+        return ShownAudience(automation=encode_id(Kind.AUTOMATION, spec.automation))
     if spec.failures_of is not UNSET:
         outcomes = UNSET if spec.outcomes is UNSET else list(spec.outcomes)
         return ShownAudience(failures_of=encode_id(Kind.MESSAGE, spec.failures_of), outcomes=outcomes)
@@ -67,16 +95,24 @@ def from_spec(spec: AudienceSpec) -> ShownAudience:
     return ShownAudience(all=True)
 
 
-def _distinct_ids(texts: Sequence[str]) -> tuple[int, ...]:
+def distinct_ids(texts: Sequence[str], path: str) -> tuple[int, ...]:
+    """Ids of subscriptions, each once. InvalidRequest: one is malformed."""
     ids: dict[int, None] = {}
     for index, text in enumerate(texts):
         try:
             ids[decode_id(Kind.SUBSCRIPTION, text)] = None
         except MalformedId:
-            raise _wrong(
-                f"audience.subscriptions[{index}]", "This is not the id of a subscription."
+            raise InvalidRequest(
+                errors=[FieldError(f"{path}[{index}]", "This is not the id of a subscription.")]
             ) from None
     return tuple(ids)
+
+
+def _segment_id(text: str) -> int:
+    try:
+        return decode_id(Kind.SEGMENT, text)
+    except MalformedId:
+        raise _wrong("audience.segment", "This is not the id of a segment.") from None
 
 
 def _distinct_recipients(given: Sequence[Recipient]) -> tuple[audience.Recipient, ...]:

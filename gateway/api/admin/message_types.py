@@ -10,6 +10,7 @@ from gateway.api.admin.audiences import Audience, ShownAudience, to_spec
 from gateway.api.moments import Moment, from_moment
 from gateway.audience import AudienceSpec, read_audience
 from gateway.campaigns.auto_pause import AutoPause
+from gateway.campaigns.best_hour import BestHour
 from gateway.campaigns.local_time import LocalTime
 from gateway.campaigns.quiet_hours import WithQuietHours
 from gateway.campaigns.recurrence import Misfire, Recurrence
@@ -74,6 +75,7 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
     recurrence: Recurrence | UnsetType | None = UNSET
     misfire: Misfire | UnsetType | None = UNSET
     local_time: LocalTime | UnsetType | None = UNSET
+    best_hour: BestHour | UnsetType | None = UNSET
     quiet_hours: WithQuietHours | UnsetType | None = UNSET
 
 
@@ -106,8 +108,16 @@ class Progress(Struct, frozen=True):
     remaining: int | None = None
     failures: Annotated[Mapping[str, int], Meta(description="`failed` by outcome.")] = {}
     skips: Annotated[Mapping[str, int], Meta(description="`skipped` by reason.")] = {}
-    rate: Annotated[float | None, Meta(description="Judged a second, on average since the start.")] = None
-    eta_seconds: int | None = None
+    rate: Annotated[
+        float | None,
+        Meta(
+            description="Recipients that got their outcome a second: of late, when somebody has looked in the "
+            "last two minutes, too; else on average since the start."
+        ),
+    ] = None
+    eta_seconds: Annotated[
+        int | None, Meta(description="At this rate; null while it is paused or has to wait.")
+    ] = None
 
 
 class VariantResults(Struct, frozen=True):

@@ -34,6 +34,7 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         id=encode_id(Kind.MESSAGE, message.id),
         replay_of=_parent(message, MessageKind.ONCE),
         automation=_parent(message, MessageKind.STEP, Kind.AUTOMATION),
+        test_of=_parent(message, MessageKind.TEST),
         series=_parent(message, MessageKind.OCCURRENCE),
         next_occurrences=_next_occurrences(message, rules.recurrence, now),
         state=message.state,
@@ -56,7 +57,7 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         unknown=message.unknown,
         progress=_progress(found, now),
         results=_results(found, rules),
-        audience=from_spec(read_audience(message.audience_spec)) if with_audience else UNSET,
+        audience=from_spec(read_audience(message.audience_spec), message.resolved) if with_audience else UNSET,
         **{name: getattr(rules, name) for name in Rules.__struct_fields__},
     )
 
@@ -83,8 +84,8 @@ def _progress(found: MessageWithProgress, now: int) -> Progress:
     if counted is None:
         return Progress()
     waiting = counted.retrying + counted.remaining
-    rate = _rate(message, counted.audience - waiting, now)
-    sending = message.state is MessageState.SENDING
+    rate = _average(message, counted.done, now) if found.recent_rate is None else round(found.recent_rate, 3)
+    moves = message.state is MessageState.SENDING and found.waiting is None
     return Progress(
         audience=counted.audience,
         accepted=counted.accepted,
@@ -97,11 +98,11 @@ def _progress(found: MessageWithProgress, now: int) -> Progress:
         failures=counted.failures,
         skips=counted.skips,
         rate=rate,
-        eta_seconds=math.ceil(waiting / rate) if sending and rate else None,
+        eta_seconds=math.ceil(waiting / rate) if moves and rate else None,
     )
 
 
-def _rate(message: messages.Message, done: int, now: int) -> float | None:
+def _average(message: messages.Message, done: int, now: int) -> float | None:
     """Recipients that got their outcome a second, on average since the start. Not where they come one by one."""
     if message.started_at is None or not done or message.kind is MessageKind.STEP:
         return None

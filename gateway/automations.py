@@ -1,0 +1,213 @@
+"""Automations as admins make, change, pause and delete them. The scheduler walks visitors through them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway import audit
+from gateway.automation_steps import Made, StepDraft, make_steps
+from gateway.campaigns.automations import (
+    AUTOMATION_PAUSED,
+    MOST_OF_SITE,
+    Definition,
+    Trigger,
+    read_definition,
+    write_definition,
+)
+from gateway.context import Context
+from gateway.errors import Conflict, FieldError, InvalidRequest
+from gateway.messages import MessageWithProgress, with_progress, with_utm
+from storage import audit as stored_audit
+from storage import automations, locks, messages, sites, steps
+from storage.automations import Automation, AutomationState
+from storage.database import Transaction
+from storage.ids import Kind, encode_id
+
+DELETED = "its automation was deleted while it was paused"
+REPLACED = "it was taken out of its automation while it was paused"
+MOST_COUNTED = 100_000  # visitors who wait
+
+_TRIES = 3  # of a change that somebody else's change came between
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutomationDraft:
+    """What an admin wants. `once` None: as fits the trigger. `steps` None: those that it has."""
+
+    name: str
+    state: AutomationState
+    trigger: Trigger
+    cancel_on: tuple[str, ...]
+    once: bool | None
+    steps: Sequence[StepDraft] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AutomationWithSteps:
+    """Of one moment. `messages` are those of the steps; `waiting` counts to MOST_COUNTED."""
+
+    automation: Automation
+    definition: Definition
+    messages: Sequence[MessageWithProgress]
+    waiting: int
+
+
+async def create_automation(
+    context: Context, actor: str, site_id: int, draft: AutomationDraft
+) -> AutomationWithSteps:
+    """InvalidRequest and PayloadTooLarge as for messages; Conflict: the site has too many."""
+    _check(draft)
+    now, id = context.clock.now(), context.ids.next()
+    made = make_steps(context, site_id, id, await _ready(context, site_id, draft.steps or ()), now)
+    automation = Automation(
+        id=id,
+        site_id=site_id,
+        name=draft.name,
+        state=draft.state,
+        version=1,
+        definition=write_definition(_definition(draft, made)),
+        created_at=now,
+        changed_at=now,
+    )
+    note = audit.entry(context, actor, "automation.created", encode_id(Kind.AUTOMATION, id), site_id)
+
+    async def body(tx: Transaction) -> AutomationWithSteps:
+        await locks.hold(tx, site_id)
+        await sites.get(tx, site_id)
+        if len(await automations.page(tx, site_id, limit=MOST_OF_SITE)) == MOST_OF_SITE:
+            raise Conflict(f"The site has {MOST_OF_SITE} automations, more there cannot be.")
+        await automations.add(tx, automation)
+        for message in made.fresh:
+            await messages.add(tx, message)
+        await stored_audit.add(tx, note)
+        return await _look(context, tx, site_id, id)
+
+    return await context.database.write(body)
+
+
+async def get_automation(context: Context, site_id: int, id: int) -> AutomationWithSteps:
+    async def body(tx: Transaction) -> AutomationWithSteps:
+        await sites.get(tx, site_id)
+        return await _look(context, tx, site_id, id)
+
+    return await context.database.read(body)
+
+
+async def page_of_automations(
+    context: Context, site_id: int, before_id: int | None, limit: int
+) -> Sequence[Automation]:
+    """Newest first."""
+
+    async def body(tx: Transaction) -> Sequence[Automation]:
+        await sites.get(tx, site_id)
+        return await automations.page(tx, site_id, before_id, limit)
+
+    return await context.database.read(body)
+
+
+async def change_automation(
+    context: Context, actor: str, site_id: int, id: int, change: Callable[[Automation], AutomationDraft]
+) -> AutomationWithSteps:
+    """Give it what `change` makes of it. Visitors keep the number of their step, and when it is due.
+
+    A step that stays what it was, in its place, keeps its message; another gets a new one. Whoever waits for
+    a step that is no more leaves when it would have been due. Errors as `create_automation`.
+    """
+    target = encode_id(Kind.AUTOMATION, id)
+    for _ in range(_TRIES):
+        before = (await get_automation(context, site_id, id)).automation
+        old = read_definition(before)
+        draft = change(before)
+        _check(draft)
+        kept = Made(old.steps)
+        if draft.steps is not None:
+            known = await context.database.read(
+                lambda tx, old=old: messages.by_ids(tx, [step.message for step in old.steps])  # type: ignore[misc]
+            )
+            stored = [known[step.message] for step in old.steps]
+            ready = await _ready(context, site_id, draft.steps)
+            kept = make_steps(context, site_id, id, ready, context.clock.now(), stored)
+        definition = _definition(draft, kept)
+        after = replace(before, name=draft.name, state=draft.state, definition=write_definition(definition))
+        note = audit.entry(
+            context, actor, "automation.changed", target, site_id, {"fields": _changed(before, after)}
+        )
+
+        async def body(
+            tx: Transaction,
+            after: Automation = after,
+            old: Definition = old,
+            made: Made = kept,
+            note: stored_audit.AuditEntry = note,
+        ) -> AutomationWithSteps | None:
+            await locks.hold(tx, id)  # the walker takes its turn with us
+            await sites.get(tx, site_id)
+            if not await automations.update(tx, after, note.at):
+                return None
+            for message in made.fresh:
+                await messages.add(tx, message)
+            ids = [step.message for step in made.steps]
+            gone = [step.message for step in old.steps if step.message not in ids]
+            await steps.close(tx, gone, REPLACED, note.at)
+            if after.state is AutomationState.PAUSED:
+                await steps.pause(tx, ids, AUTOMATION_PAUSED)
+            else:
+                await steps.resume(tx, ids, AUTOMATION_PAUSED, note.at)
+            await stored_audit.add(tx, note)
+            return await _look(context, tx, site_id, id)
+
+        changed = await context.database.write(body)
+        if changed is not None:
+            return changed
+    raise Conflict("The automation is being changed by others at the same time.")
+
+
+async def delete_automation(context: Context, actor: str, site_id: int, id: int) -> None:
+    """Nobody gets another step. What is on its way goes on, unless it is paused; its messages stay."""
+    note = audit.entry(context, actor, "automation.deleted", encode_id(Kind.AUTOMATION, id), site_id)
+
+    async def body(tx: Transaction) -> None:
+        await locks.hold(tx, id)
+        await sites.get(tx, site_id)
+        automation = await automations.get(tx, site_id, id)
+        await automations.update(tx, replace(automation, state=AutomationState.DELETED), note.at)
+        ids = [step.message for step in read_definition(automation).steps]
+        await steps.close(tx, ids, DELETED, note.at)
+        await stored_audit.add(tx, note)
+
+    await context.database.write(body)
+
+
+async def _look(context: Context, tx: Transaction, site_id: int, id: int) -> AutomationWithSteps:
+    automation = await automations.get(tx, site_id, id)
+    definition = read_definition(automation)
+    known = await messages.by_ids(tx, [step.message for step in definition.steps])
+    found = [known[step.message] for step in definition.steps]
+    return AutomationWithSteps(
+        automation,
+        definition,
+        await with_progress(tx, site_id, found, context.clock.now()),
+        await automations.waiting(tx, id, MOST_COUNTED),
+    )
+
+
+async def _ready(context: Context, site_id: int, drafts: Sequence[StepDraft]) -> Sequence[StepDraft]:
+    """With what the site has set for all messages."""
+    return [replace(each, draft=await with_utm(context, site_id, each.draft)) for each in drafts]
+
+
+def _check(draft: AutomationDraft) -> None:
+    """InvalidRequest: the trigger does not say which event it is, or one that it is not."""
+    trigger = draft.trigger
+    if (trigger.on == "event") != (trigger.event is not None):
+        needs = "needs the name of one" if trigger.event is None else "has none"
+        raise InvalidRequest(errors=[FieldError("trigger.event", f"The trigger {trigger.on!r} {needs}.")])
+
+
+def _definition(draft: AutomationDraft, made: Made) -> Definition:
+    once = draft.trigger.on == "subscribe" if draft.once is None else draft.once
+    cancel_on = tuple(dict.fromkeys(draft.cancel_on))
+    return Definition(trigger=draft.trigger, cancel_on=cancel_on, once=once, steps=made.steps)
+
+
+def _changed(before: Automation, after: Automation) -> list[str]:
+    return [name for name in ("name", "state", "definition") if getattr(before, name) != getattr(after, name)]

@@ -1,0 +1,409 @@
+"""Automations over HTTP: made, shown, changed, and what brings visitors in and out."""
+
+from json import dumps
+from typing import Any
+
+import pytest
+
+from gateway.context import Context
+from gateway.metrics import Metrics
+from gateway.scheduler.finisher import Finisher
+from gateway.scheduler.walker import Walker
+from storage.database import Database
+from storage.queries import Query
+from tests.api.conftest import Api
+from tests.api.page import Page, push_subscription
+from tests.fakes.clock import FakeClock
+
+WELCOME: dict[str, Any] = {
+    "name": "Welcome",
+    "trigger": {"on": "subscribe"},
+    "steps": [
+        {"after": 60, "notification": {"title": "Welcome"}},
+        {"after": 86_400, "notification": {"title": "Did you see"}, "options": {"ttl": 3_600}},
+    ],
+}
+CART: dict[str, Any] = {
+    "name": "Cart",
+    "trigger": {"on": "event", "event": "cart"},
+    "cancel_on": ["purchase"],
+    "steps": [{"after": 3_600, "notification": {"title": "Still there"}}],
+}
+
+
+@pytest.fixture
+def path(site: str) -> str:
+    return f"/v1/sites/{site}/automations"
+
+
+@pytest.fixture
+def page(api: Api, site: str) -> Page:
+    return Page(api.with_token(None), site)
+
+
+async def walk(context: Context) -> None:
+    walker, finisher = Walker(context, Metrics()), Finisher(context, "scheduler", Metrics())
+    while await walker.step():
+        pass
+    while await finisher.step():
+        pass
+
+
+async def audiences(api: Api, path: str, automation: dict[str, Any]) -> list[int]:
+    shown = await api.get(f"{path}/{automation['id']}")
+    return [step["message"]["progress"]["audience"] for step in shown["steps"]]
+
+
+async def test_an_automation_shows_what_it_was_made_of(api: Api, path: str) -> None:
+    made = await api.post(path, CART)
+    shown = await api.get(f"{path}/{made['id']}")
+
+    assert shown == made
+    assert shown["id"].startswith("aut_")
+    assert {name: shown[name] for name in ("name", "trigger", "cancel_on", "state")} == {
+        "name": "Cart",
+        "trigger": {"on": "event", "event": "cart"},
+        "cancel_on": ["purchase"],
+        "state": "active",
+    }
+    assert (shown["once_per_visitor"], shown["waiting"]) == (False, 0)
+    [step] = shown["steps"]
+    message = step["message"]
+    assert (step["after"], message["state"], message["automation"]) == (3_600, "open", made["id"])
+    assert message["audience"] == {"automation": made["id"]}
+    assert (message["priority"], message["replay_of"]) == ("bulk", None)
+    assert message["progress"]["audience"] == message["progress"]["remaining"] == 0
+    listed = await api.get(path)
+    assert [each["id"] for each in listed["items"]] == [made["id"]]
+    assert "steps" not in listed["items"][0]
+
+
+async def test_every_change_is_in_the_audit_log(api: Api, path: str) -> None:
+    made = await api.post(path, WELCOME)
+    await api.patch(f"{path}/{made['id']}", {"name": "Hello", "state": "paused"})
+    await api.delete(f"{path}/{made['id']}")
+
+    log = await api.get("/v1/audit")
+    mine = [(each["action"], each["detail"]) for each in log["items"] if each["target"] == made["id"]]
+    assert mine == [
+        ("automation.deleted", {}),
+        ("automation.changed", {"fields": ["name", "state"]}),
+        ("automation.created", {}),
+    ]
+
+
+async def test_a_new_visitor_gets_step_after_step(
+    api: Api, path: str, page: Page, context: Context, clock: FakeClock
+) -> None:
+    made = await api.post(path, WELCOME)
+    await page.subscribe()
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 1
+
+    await walk(context)
+    assert await audiences(api, path, made) == [0, 0]
+    clock.advance(60)
+    await walk(context)
+    assert await audiences(api, path, made) == [1, 0]
+    clock.advance(86_399)
+    await walk(context)
+    assert await audiences(api, path, made) == [1, 0]
+    clock.advance(1)
+    await walk(context)
+    assert await audiences(api, path, made) == [1, 1]
+    shown = await api.get(f"{path}/{made['id']}")
+    assert shown["waiting"] == 0
+    assert [step["message"]["state"] for step in shown["steps"]] == ["sending", "sending"]
+
+
+async def test_who_bought_is_not_reminded_of_the_cart(
+    api: Api, site: str, path: str, page: Page, context: Context, clock: FakeClock
+) -> None:
+    made = await api.post(path, CART)
+    buyer, hesitant = await page.subscribe(), await page.subscribe()
+    for each in (buyer, hesitant):
+        await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "cart"}, each["token"])
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 2
+
+    await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "purchase"}, buyer["token"])
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 1
+    clock.advance(3_600)
+    await walk(context)
+    assert await audiences(api, path, made) == [1]
+
+
+async def test_what_a_visitor_did_on_one_device_holds_on_all_of_them(
+    api: Api, path: str, clock: FakeClock
+) -> None:
+    site = await api.new_site(identity="unsigned")
+    path = f"/v1/sites/{site}/automations"
+    page = Page(api.with_token(None), site)
+    made = await api.post(path, CART)
+    laptop = await page.subscribe(external_id="ann")
+    phone = await page.subscribe(external_id="ann")
+    await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "cart"}, laptop["token"])
+
+    await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "purchase"}, phone["token"])
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 0
+
+
+async def test_a_back_end_tells_of_events_by_external_id_and_by_subscription(api: Api) -> None:
+    site = await api.new_site(identity="unsigned")
+    page = Page(api.with_token(None), site)
+    made = await api.post(f"/v1/sites/{site}/automations", CART)
+    one, _ = [await page.subscribe(external_id="ann") for _ in range(2)]
+    events = f"/v1/sites/{site}/events"
+
+    assert await api.post(events, {"external_id": "ann", "name": "cart"}, 200) == {"subscriptions": 2}
+    assert (await api.get(f"/v1/sites/{site}/automations/{made['id']}"))["waiting"] == 2
+    body = {"subscription": one["id"], "name": "purchase", "data": {"total": 12.5}}
+    assert await api.post(events, body, 200) == {"subscriptions": 1}
+    assert (await api.get(f"/v1/sites/{site}/automations/{made['id']}"))["waiting"] == 1
+    assert await api.post(events, {"external_id": "zoe", "name": "cart"}, 200) == {"subscriptions": 0}
+
+
+async def test_an_event_that_is_repeated_with_its_key_is_stored_once(
+    api: Api, site: str, page: Page, database: Database
+) -> None:
+    visitor = await page.subscribe()
+    body = {"subscription": visitor["id"], "name": "cart"}
+    path, headers = f"/v1/sites/{site}/events", {"Idempotency-Key": "order-1"}
+
+    first = await api.call("POST", path, 200, json=body, headers=headers)
+    again = await api.call("POST", path, 200, json=body, headers=headers)
+    assert (await first.json(), "Idempotency-Replayed" in first.headers) == ({"subscriptions": 1}, False)
+    assert (await again.json(), again.headers["Idempotency-Replayed"]) == ({"subscriptions": 1}, "true")
+    other = await api.call("POST", path, 409, json={**body, "name": "purchase"}, headers=headers)
+    assert (await other.json(content_type=None))["code"] == "idempotency_key_reused"
+    text = "select name from custom_events"
+    stored = await database.read(lambda tx: tx.fetch(Query("stored", text, text)))
+    assert [tuple(row) for row in stored] == [("cart",)]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"name": "cart"}, "external_id"),
+        ({"name": "cart", "external_id": "a", "subscription": "sub_0000000000001"}, "external_id"),
+        ({"name": "cart", "subscription": "ann"}, "subscription"),
+        ({"name": "", "external_id": "a"}, "name"),
+        ({"name": "cart", "external_id": "a", "value": 1}, "value"),
+    ],
+)
+async def test_an_event_of_nobody_is_refused(api: Api, site: str, body: dict[str, Any], field: str) -> None:
+    problem = await api.post(f"/v1/sites/{site}/events", body, 400)
+    assert [error["path"] for error in problem["errors"]] == [field]
+
+
+async def test_an_event_of_a_subscription_that_is_not_there_is_not_found(api: Api, site: str) -> None:
+    await api.post(f"/v1/sites/{site}/events", {"subscription": "sub_0000000000001", "name": "x"}, 404)
+
+
+async def test_events_need_the_scope_send(api: Api, site: str) -> None:
+    reader = api.with_token(await api.new_token(site, "read", "manage"))
+    await reader.post(f"/v1/sites/{site}/events", {"external_id": "a", "name": "x"}, 403)
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    return {**CART, **changes}
+
+
+def with_step(**changes: Any) -> dict[str, Any]:
+    return changed(steps=[{"after": 0, "notification": {"title": "Hello"}, **changes}])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (changed(trigger={"on": "event"}), "trigger.event"),
+        (changed(trigger={"on": "subscribe", "event": "x"}), "trigger.event"),
+        (changed(trigger={"on": "purchase"}), "trigger.on"),
+        (changed(steps=[]), "steps"),
+        (changed(steps=[CART["steps"][0]] * 21), "steps"),
+        (changed(cancel_on=[""]), "cancel_on[0]"),
+        (changed(state="deleted"), "state"),
+        (with_step(after=-1), "steps[0].after"),
+        (with_step(audience={"all": True}), "steps[0].audience"),
+        (with_step(send_at="2026-12-01T09:00:00Z"), "steps[0].send_at"),
+        (with_step(expires_at="2026-12-01T09:00:00Z"), "steps[0].expires_at"),
+        (with_step(draft=True), "steps[0].draft"),
+        (with_step(local_time={"at": "2026-12-01T09:00"}), "steps[0].local_time"),
+        (with_step(recurrence={"cron": "0 9 * * 1", "timezone": "UTC"}), "steps[0].recurrence"),
+        (with_step(options={"topic": "abcde"}), "steps[0].options.topic"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_with_its_place(
+    api: Api, path: str, body: dict[str, Any], field: str
+) -> None:
+    problem = await api.post(path, body, 400)
+    assert field in [error["path"] for error in problem["errors"]], problem
+
+
+async def test_a_step_that_is_too_large_says_which(api: Api, path: str) -> None:
+    body = changed(
+        steps=[CART["steps"][0], {"after": 1, "notification": {"title": "x", "data": {"x": "y" * 4_000}}}]
+    )
+    problem = await api.post(path, body, 413)
+    assert problem["detail"].startswith("steps[1]: ")
+
+
+async def test_a_step_is_not_paused_changed_or_cancelled_on_its_own(api: Api, site: str, path: str) -> None:
+    made = await api.post(path, WELCOME)
+    message = f"/v1/sites/{site}/messages/{made['steps'][0]['message']['id']}"
+    for verb in ("pause", "cancel", "resume"):
+        problem = await api.post(f"{message}/{verb}", status=409)
+        assert problem["code"] == "wrong_state"
+    await api.patch(message, {"notification": {"title": "Other"}}, 409)
+
+
+async def test_while_it_is_paused_nobody_comes_in_and_who_is_in_it_waits(
+    api: Api, path: str, page: Page, context: Context, clock: FakeClock
+) -> None:
+    made = await api.post(path, WELCOME)
+    await page.subscribe()
+    paused = await api.patch(f"{path}/{made['id']}", {"state": "paused"})
+    assert paused["state"] == "paused"
+    await page.subscribe()
+    clock.advance(1_000)
+    await walk(context)
+    assert await audiences(api, path, made) == [0, 0]
+
+    await api.patch(f"{path}/{made['id']}", {"state": "active"})
+    await walk(context)
+    assert await audiences(api, path, made) == [1, 0]
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 1
+
+
+async def test_pausing_stops_what_a_step_has_not_sent_yet(
+    api: Api, path: str, page: Page, context: Context, clock: FakeClock
+) -> None:
+    made = await api.post(path, WELCOME)
+    await page.subscribe()
+    clock.advance(60)
+    await walk(context)
+
+    paused = await api.patch(f"{path}/{made['id']}", {"state": "paused"})
+    assert [step["message"]["state"] for step in paused["steps"]] == ["paused", "open"]
+    assert paused["steps"][0]["message"]["state_reason"] == "its automation is paused"
+    await walk(context)
+    resumed = await api.patch(f"{path}/{made['id']}", {"state": "active"})
+    assert [step["message"]["state"] for step in resumed["steps"]] == ["sending", "open"]
+
+
+async def test_a_step_that_says_the_same_keeps_its_message(api: Api, path: str) -> None:
+    made = await api.post(path, WELCOME)
+    first, second = made["steps"]
+    steps = [
+        {"after": 120, "notification": {"title": "Welcome"}},
+        {"after": 60, "notification": {"title": "New text"}},
+        {"after": 60, "notification": {"title": "Third"}},
+    ]
+    changed = await api.patch(f"{path}/{made['id']}", {"steps": steps})
+
+    assert [step["after"] for step in changed["steps"]] == [120, 60, 60]
+    assert changed["steps"][0]["message"] == first["message"]
+    assert changed["steps"][1]["message"]["id"] != second["message"]["id"]
+    site = path.split("/")[3]
+    old = await api.get(f"/v1/sites/{site}/messages/{second['message']['id']}")
+    assert old["state"] == "sent"
+
+
+async def test_who_waits_for_a_step_that_is_no_more_leaves(
+    api: Api, path: str, page: Page, context: Context, clock: FakeClock
+) -> None:
+    made = await api.post(path, WELCOME)
+    await page.subscribe()
+    clock.advance(60)
+    await walk(context)
+    await api.patch(f"{path}/{made['id']}", {"steps": WELCOME["steps"][:1]})
+    clock.advance(86_400)
+    await walk(context)
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 0
+    assert await audiences(api, path, made) == [1]
+
+
+async def test_a_deleted_automation_sends_nothing_more_and_its_messages_stay(
+    api: Api, site: str, path: str, page: Page, context: Context, clock: FakeClock
+) -> None:
+    made = await api.post(path, WELCOME)
+    await page.subscribe()
+    await api.delete(f"{path}/{made['id']}")
+    await api.get(f"{path}/{made['id']}", 404)
+    await api.delete(f"{path}/{made['id']}", 404)
+    assert (await api.get(path))["items"] == []
+    clock.advance(1_000)
+    await walk(context)
+
+    for step in made["steps"]:
+        message = await api.get(f"/v1/sites/{site}/messages/{step['message']['id']}")
+        assert (message["state"], message["progress"]["audience"]) == ("sent", 0)
+
+
+async def test_who_unsubscribes_or_is_erased_leaves_every_automation(
+    api: Api, site: str, path: str, page: Page, context: Context, clock: FakeClock
+) -> None:
+    made = await api.post(path, WELCOME)
+    leaving, erased = await page.subscribe(), await page.subscribe()
+    await page.call("DELETE", f"{page.subscriptions}/{leaving['id']}", 204, token=leaving["token"])
+    await api.delete(f"/v1/sites/{site}/subscriptions/{erased['id']}")
+
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 0
+
+
+async def test_who_comes_back_is_welcomed_once_only_unless_told_otherwise(
+    api: Api, path: str, page: Page
+) -> None:
+    once = await api.post(path, WELCOME)
+    often = await api.post(path, {**WELCOME, "once_per_visitor": False})
+    browser = push_subscription()
+    first = await page.subscribe(browser)
+    await page.call("DELETE", f"{page.subscriptions}/{first['id']}", 204, token=first["token"])
+
+    await page.subscribe(browser, 200)
+    assert (await api.get(f"{path}/{once['id']}"))["waiting"] == 0
+    assert (await api.get(f"{path}/{often['id']}"))["waiting"] == 1
+    await page.subscribe(browser, 200)  # a refresh is no return
+    assert (await api.get(f"{path}/{often['id']}"))["waiting"] == 1
+
+
+async def test_an_event_that_begins_and_cancels_makes_the_visitor_begin_anew(
+    api: Api, site: str, path: str, page: Page, context: Context, clock: FakeClock
+) -> None:
+    made = await api.post(path, changed(cancel_on=["purchase", "cart"]))
+    visitor = await page.subscribe()
+    for _ in range(3):
+        await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "cart"}, visitor["token"])
+        clock.advance(3_000)
+        await walk(context)
+    assert await audiences(api, path, made) == [0]
+    clock.advance(600)
+    await walk(context)
+    assert await audiences(api, path, made) == [1]
+
+
+async def test_imported_subscriptions_enter_nothing(api: Api, site: str, path: str) -> None:
+    made = await api.post(path, WELCOME)
+    line = push_subscription()
+    body = dumps({"endpoint": line["endpoint"], "keys": line["keys"]}).encode()
+    result = await api.post(
+        f"/v1/sites/{site}/subscriptions/import",
+        status=200,
+        data=body,
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert result["added"] == 1
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 0
+
+
+async def test_a_site_has_at_most_a_hundred_automations(api: Api, path: str) -> None:
+    for number in range(100):
+        await api.post(path, {**CART, "name": f"Cart {number}"})
+    problem = await api.post(path, CART, 409)
+    assert problem["code"] == "conflict"
+
+
+async def test_automations_of_another_site_are_not_found(api: Api, path: str) -> None:
+    made = await api.post(path, CART)
+    other = await api.new_site()
+    for method in ("get", "delete"):
+        await getattr(api, method)(f"/v1/sites/{other}/automations/{made['id']}", 404)
+    await api.patch(f"/v1/sites/{other}/automations/{made['id']}", {"name": "x"}, 404)

@@ -1,0 +1,283 @@
+"""Automations and places, on both databases: who comes in, who moves on, and who is left."""
+
+from typing import Any
+
+import pytest
+
+from storage import automations, batches, messages, sites, steps, subscriptions
+from storage.automations import DELETED_KEPT, Automation, AutomationState, DuePlace, Entry, Move
+from storage.database import Database, Transaction
+from storage.errors import NotFound
+from storage.messages import MessageKind, MessageState
+from storage.queries import Query
+from storage.subscriptions import SubscriptionState
+from tests.contract.rows import MESSAGE, NOW, SITE, add_site, batch, message, new_subscription
+
+AUTOMATION = 701
+ANN, BOB = 21, 22
+
+
+def automation(id: int = AUTOMATION, **changes: Any) -> Automation:
+    values: dict[str, Any] = {
+        "id": id,
+        "site_id": SITE,
+        "name": "Welcome",
+        "state": AutomationState.ACTIVE,
+        "version": 1,
+        "definition": "{}",
+        "created_at": NOW,
+        "changed_at": NOW,
+    }
+    return Automation(**{**values, **changes})
+
+
+@pytest.fixture
+async def there(database: Database) -> Database:
+    await add_site(database)
+    await database.write(lambda tx: automations.add(tx, automation()))
+    return database
+
+
+async def enter(database: Database, subscription_id: int, due_at: int, **changes: Any) -> None:
+    entry = Entry(changes.pop("automation_id", AUTOMATION), due_at, changes.pop("again", True), **changes)
+    await database.write(lambda tx: automations.enter(tx, SITE, subscription_id, [entry]))
+
+
+async def places(database: Database, id: int = AUTOMATION) -> list[DuePlace]:
+    return list(await database.read(lambda tx: automations.due_places(tx, id, 2**60, 100)))
+
+
+async def move(database: Database, *moves: Move) -> int:
+    return await database.write(lambda tx: automations.move(tx, SITE, AUTOMATION, moves))
+
+
+async def test_an_automation_is_stored_whole_and_found_by_its_site_only(there: Database) -> None:
+    assert await there.read(lambda tx: automations.get(tx, SITE, AUTOMATION)) == automation()
+    with pytest.raises(NotFound):
+        await there.read(lambda tx: automations.get(tx, SITE + 1, AUTOMATION))
+    await there.write(lambda tx: automations.add(tx, automation(AUTOMATION + 1)))
+    pages = await there.read(lambda tx: automations.page(tx, SITE, None, 1))
+    assert [each.id for each in pages] == [AUTOMATION + 1]
+    pages = await there.read(lambda tx: automations.page(tx, SITE, AUTOMATION + 1))
+    assert [each.id for each in pages] == [AUTOMATION]
+
+
+async def test_a_change_counts_only_if_nobody_else_made_one(there: Database) -> None:
+    renamed = automation(name="Hello")
+    assert await there.write(lambda tx: automations.update(tx, renamed, NOW + 1))
+    assert not await there.write(lambda tx: automations.update(tx, renamed, NOW + 2))
+    stored = await there.read(lambda tx: automations.get(tx, SITE, AUTOMATION))
+    assert (stored.name, stored.version, stored.changed_at) == ("Hello", 2, NOW + 1)
+
+
+async def test_a_visitor_is_in_it_once_at_a_time(there: Database) -> None:
+    await enter(there, ANN, NOW + 5)
+    await enter(there, ANN, NOW + 9)
+    assert await places(there) == [DuePlace(ANN, 0, NOW + 5)]
+    await enter(there, ANN, NOW + 9, restart=True)
+    assert await places(there) == [DuePlace(ANN, 0, NOW + 9)]
+    assert await there.read(lambda tx: automations.waiting(tx, AUTOMATION, 10)) == 1
+
+
+async def test_who_has_been_through_comes_in_again_where_that_is_allowed(there: Database) -> None:
+    await enter(there, ANN, NOW)
+    assert await move(there, Move(DuePlace(ANN, 0, NOW), 0, None)) == 1
+    await enter(there, ANN, NOW + 1, again=False)
+    await enter(there, ANN, NOW + 1, again=False, restart=True)
+    assert await places(there) == []
+    await enter(there, ANN, NOW + 1)
+    assert await places(there) == [DuePlace(ANN, 0, NOW + 1)]
+
+
+async def test_nobody_comes_into_one_that_is_paused_or_deleted(there: Database) -> None:
+    for number, state in enumerate((AutomationState.PAUSED, AutomationState.DELETED), start=1):
+        other = automation(AUTOMATION + number, state=state)
+        await there.write(lambda tx, other=other: automations.add(tx, other))  # type: ignore[misc]
+        await enter(there, ANN, NOW, automation_id=other.id)
+        assert await places(there, other.id) == []
+
+
+async def test_a_place_moves_only_from_where_it_was(there: Database) -> None:
+    await enter(there, ANN, NOW)
+    await enter(there, BOB, NOW + 1)
+    wrong = [DuePlace(ANN, 1, NOW), DuePlace(ANN, 0, NOW - 1), DuePlace(23, 0, NOW)]
+    assert await move(there, *(Move(place, 1, NOW + 50) for place in wrong)) == 0
+    moved = [Move(DuePlace(BOB, 0, NOW + 1), 1, NOW + 60), Move(DuePlace(ANN, 0, NOW), 1, NOW + 50)]
+    assert await move(there, *moved) == 2
+    assert await move(there, *moved) == 0
+    assert await places(there) == [DuePlace(ANN, 1, NOW + 50), DuePlace(BOB, 1, NOW + 60)]
+
+
+async def test_who_leaves_is_not_due_any_more(there: Database) -> None:
+    await there.write(lambda tx: automations.add(tx, automation(AUTOMATION + 1)))
+    for id in (AUTOMATION, AUTOMATION + 1):
+        for visitor in (ANN, BOB):
+            await enter(there, visitor, NOW, automation_id=id)
+    left = await there.write(lambda tx: automations.leave(tx, SITE, [ANN, 99], [AUTOMATION]))
+    assert left == 1
+    assert await places(there) == [DuePlace(BOB, 0, NOW)]
+    await there.write(lambda tx: automations.leave_all(tx, SITE, BOB))
+    assert await places(there) == []
+    assert await places(there, AUTOMATION + 1) == [DuePlace(ANN, 0, NOW)]
+    await there.write(lambda tx: automations.forget(tx, SITE, ANN))
+    assert await places(there, AUTOMATION + 1) == []
+
+
+async def test_those_in_which_somebody_is_due_have_their_turn_one_after_the_other(there: Database) -> None:
+    for number, state in (
+        (1, AutomationState.ACTIVE),
+        (2, AutomationState.ACTIVE),
+        (3, AutomationState.ACTIVE),
+    ):
+        other = automation(AUTOMATION + number, state=state)
+        await there.write(lambda tx, other=other: automations.add(tx, other))  # type: ignore[misc]
+    await enter(there, ANN, NOW, automation_id=AUTOMATION)
+    await enter(there, ANN, NOW + 1, automation_id=AUTOMATION + 1)
+    await enter(there, ANN, NOW, automation_id=AUTOMATION + 2)
+    await enter(there, ANN, NOW, automation_id=AUTOMATION + 3)
+    paused = automation(AUTOMATION + 3, state=AutomationState.PAUSED)
+    await there.write(lambda tx: automations.update(tx, paused, NOW))
+
+    async def due(after: int, limit: int) -> list[int]:
+        found = await there.read(lambda tx: automations.due(tx, NOW, after, limit))
+        return [each.id - AUTOMATION for each in found]
+
+    assert await due(0, 9) == [0, 2]
+    assert await due(0, 1) == [0]
+    assert await due(AUTOMATION, 9) == [2]
+
+
+async def test_what_a_deleted_automation_leaves_is_purged_in_steps_and_not_at_once(there: Database) -> None:
+    for visitor in range(1, 6):
+        await enter(there, visitor, NOW)
+    gone = automation(state=AutomationState.DELETED)
+    await there.write(lambda tx: automations.update(tx, gone, NOW))
+    with pytest.raises(NotFound):
+        await there.read(lambda tx: automations.get(tx, SITE, AUTOMATION))
+
+    async def purge(at: int) -> int:
+        return await there.write(lambda tx: automations.purge_step(tx, at, 3))
+
+    assert await purge(NOW + DELETED_KEPT - 1) == 0
+    assert [await purge(NOW + DELETED_KEPT) for _ in range(4)] == [3, 2, 1, 0]
+
+
+async def test_a_deleted_site_leaves_neither_automations_nor_places(there: Database) -> None:
+    await there.write(lambda tx: messages.add(tx, step_message()))
+    await enter(there, ANN, NOW)
+    await there.write(lambda tx: sites.delete(tx, SITE, NOW))
+    stopped = (await there.read(lambda tx: messages.by_ids(tx, [MESSAGE])))[MESSAGE]
+    assert stopped.state is MessageState.CANCELLED
+    assert await there.read(lambda tx: automations.due(tx, NOW, 0, 9)) == []
+    while await there.write(lambda tx: sites.purge_step(tx, 1)):
+        pass
+    for table in ("automations", "automation_places", "messages"):
+        query = Query("n", f"select count(*) from {table}", f"select count(*) from {table}")
+        assert await there.read(lambda tx, query=query: tx.fetch_one(query)) == (0,)  # type: ignore[misc]
+
+
+def step_message(**changes: Any) -> messages.Message:
+    values = {
+        "kind": MessageKind.STEP,
+        "parent_id": AUTOMATION,
+        "state": MessageState.OPEN,
+        "started_at": NOW,
+        "frozen_at": NOW,
+        "audience": 0,
+        "unknown": 0,
+    }
+    return message(**{**values, **changes})
+
+
+async def stored_step(database: Database) -> messages.Message:
+    return (await database.read(lambda tx: messages.by_ids(tx, [MESSAGE])))[MESSAGE]
+
+
+async def append(database: Database, ids: tuple[int, ...]) -> bool:
+    async def body(tx: Transaction) -> bool:
+        if not await steps.grow(tx, MESSAGE, len(ids)):
+            return False
+        await batches.add_many(tx, [batch(ids=ids)])
+        return True
+
+    return await database.write(body)
+
+
+async def drop(database: Database) -> None:
+    await database.write(lambda tx: batches.drop_untouched(tx, MESSAGE))
+
+
+async def finish(database: Database) -> list[int]:
+    return list(await database.write(lambda tx: messages.finish_done(tx, NOW + 9)))
+
+
+async def test_a_step_sends_while_it_has_batches_and_never_ends_by_itself(there: Database) -> None:
+    await there.write(lambda tx: messages.add(tx, step_message()))
+    assert await finish(there) == []
+    for audience in (3, 6):
+        assert await append(there, (1, 2, 3))
+        stored = await stored_step(there)
+        assert (stored.state, stored.audience) == (MessageState.SENDING, audience)
+        assert await finish(there) == []
+        assert (await stored_step(there)).state is MessageState.SENDING
+        await drop(there)
+        assert await finish(there) == []
+        stored = await stored_step(there)
+        assert (stored.state, stored.ended_at) == (MessageState.OPEN, None)
+
+
+async def test_a_step_that_is_closed_ends_with_its_last_batch(there: Database) -> None:
+    await there.write(lambda tx: messages.add(tx, step_message()))
+    await append(there, (1, 2))
+    await there.write(lambda tx: steps.close(tx, [MESSAGE], "closed", NOW + 5))
+    assert not await append(there, (3,))
+    assert await finish(there) == []
+    assert (await stored_step(there)).audience == 2
+    await drop(there)
+    assert await finish(there) == [MESSAGE]
+    stored = await stored_step(there)
+    assert (stored.state, stored.ended_at) == (MessageState.SENT, NOW + 9)
+
+
+async def test_a_step_for_which_nobody_waits_ends_at_once_when_it_is_closed(there: Database) -> None:
+    await there.write(lambda tx: messages.add(tx, step_message()))
+    await there.write(lambda tx: steps.close(tx, [MESSAGE], "closed", NOW + 5))
+    stored = await stored_step(there)
+    assert (stored.state, stored.state_reason, stored.ended_at) == (MessageState.SENT, None, NOW + 5)
+
+
+async def test_a_paused_step_is_cancelled_when_it_is_closed(there: Database) -> None:
+    await there.write(lambda tx: messages.add(tx, step_message()))
+    await append(there, (1,))
+    await there.write(lambda tx: steps.pause(tx, [MESSAGE], "paused"))
+    await there.write(lambda tx: steps.close(tx, [MESSAGE], "closed", NOW + 5))
+    stored = await stored_step(there)
+    assert (stored.state, stored.state_reason, stored.ended_at) == (MessageState.CANCELLED, "closed", NOW + 5)
+
+
+async def test_a_step_is_resumed_only_from_the_pause_that_it_was_in(there: Database) -> None:
+    await there.write(lambda tx: messages.add(tx, step_message()))
+    await there.write(lambda tx: steps.pause(tx, [MESSAGE], "paused"))
+    assert (await stored_step(there)).state is MessageState.OPEN  # it has nothing to send
+    await append(there, (1,))
+    await there.write(lambda tx: steps.pause(tx, [MESSAGE], "paused"))
+    await drop(there)
+    assert await finish(there) == []
+    assert (await stored_step(there)).state is MessageState.PAUSED
+    await there.write(lambda tx: steps.resume(tx, [MESSAGE], "another reason", NOW))
+    assert (await stored_step(there)).state is MessageState.PAUSED
+    await there.write(lambda tx: steps.resume(tx, [MESSAGE], "paused", NOW))
+    assert (await stored_step(there)).state is MessageState.SENDING
+
+
+async def test_a_subscription_that_comes_back_says_so(there: Database) -> None:
+    new = new_subscription(1)
+
+    async def register(id: int) -> subscriptions.Registered:
+        return await there.write(lambda tx: subscriptions.register(tx, SITE, id, new, NOW))
+
+    assert await register(ANN) == subscriptions.Registered(ANN, created=True, revived=False)
+    assert await register(BOB) == subscriptions.Registered(ANN, created=False, revived=False)
+    for state in (SubscriptionState.GONE, SubscriptionState.UNSUBSCRIBED, SubscriptionState.EXPIRED):
+        await there.write(lambda tx, state=state: subscriptions.end(tx, SITE, ANN, state, NOW))  # type: ignore[misc]
+        assert await register(BOB) == subscriptions.Registered(ANN, created=False, revived=True)
