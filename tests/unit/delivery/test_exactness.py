@@ -2,7 +2,7 @@
 
 A play is a list of things that happen to a broadcast: push services answer anything or nothing, senders are
 stopped or killed, the database goes away, people leave, the message is paused, held or cancelled, its key is
-paused. Then everything heals, and
+paused, quiet hours begin and end for some. Then everything heals, and
 all of it has to end.
 """
 
@@ -62,7 +62,12 @@ HAPPENINGS = [
     *["start", "work", "wait"] * 2,
     *["work", "kill", "stop", "answer", "outage", "leave", "finish", "cancel"],
     *["pause", "resume", "hold", "release", "pause_key", "activate_key"],
+    *["edge"] * 2,
 ]
+# It is midnight in UTC when a play begins. Elsewhere it never comes to that minute.
+NIGHT = ("00:01", "00:02")
+SLEEPER, AWAKE = "UTC", "Asia/Tokyo"
+MINUTE = 60_000
 
 
 class Play:
@@ -82,9 +87,13 @@ class Play:
         self.task: asyncio.Task[None] | None = None
         self.healed = False
         self.last_posts: dict[str, int] = {}  # of those who had an outcome while nobody was sending
+        self.sleepers: frozenset[str] = frozenset()  # endpoints whose quiet hours come
+        self.woken: list[str] = []
 
     def reply(self, request: PushRequest) -> Reply | None:
         self.posts[request.url] += 1
+        if request.url in self.sleepers and self.installation.clock.now() // MINUTE % 1_440 == 1:
+            self.woken.append(request.url)
         reply = CREATED if self.healed else self.random.choice(REPLIES)
         if reply is not None:
             self.said[request.url].add(reply.status)
@@ -149,6 +158,12 @@ class Play:
 
     async def wait(self) -> None:
         self.installation.clock.advance(self.random.choice((1, 3, 10)))
+
+    async def edge(self) -> None:
+        """The very moment at which quiet hours may begin or end, or the one before it."""
+        now = self.installation.clock.now()
+        to_edge = MINUTE - now % MINUTE
+        self.installation.clock.advance((to_edge - self.random.choice((0, 1)) if to_edge > 1 else 1) / 1_000)
 
     async def outage(self) -> None:
         self.database.down = True
@@ -219,6 +234,7 @@ class Play:
         progress = await self.installation.progress(self.message_id)
         assert progress is not None
         assert progress.audience == len(self.ids)
+        assert not self.woken
         rows = await self.installation.deliveries(self.message_id)
         for id, outcome in self.ended.items():
             assert rows[id].outcome is outcome
@@ -279,21 +295,30 @@ async def nothing(tx: Transaction) -> None:
     seed=st.integers(0, 2**32),
     size=st.integers(1, 130),
     happenings=st.lists(st.sampled_from(HAPPENINGS), max_size=14),
+    nights=st.booleans(),
 )
-@example(seed=0, size=120, happenings=["start", "pause", "work", "answer", "resume", "work", "kill", "start"])
-@example(seed=1, size=120, happenings=["start", "hold", "work", "answer", "kill", "start", "release", "work"])
-@example(
-    seed=2, size=120, happenings=["start", "pause_key", "work", "answer", "wait", "kill", "start", "work"]
-)
-@example(seed=0, size=60, happenings=["start", "work", "work", "work", "work", "kill"])
+@example(0, 120, ["start", "pause", "work", "answer", "resume", "work", "kill", "start"], False)
+@example(1, 120, ["start", "hold", "work", "answer", "kill", "start", "release", "work"], False)
+@example(2, 120, ["start", "pause_key", "work", "answer", "wait", "kill", "start", "work"], False)
+@example(0, 60, ["start", "work", "work", "work", "work", "kill"], False)
+@example(3, 120, ["start", "work", "edge", "answer", "work", "kill", "start", "work", "edge", "answer"], True)
+@example(4, 120, ["edge", "start", "work", "kill", "start", "work", "edge", "edge", "work"], True)
+@example(5, 120, ["start", "work", "pause_key", "edge", "activate_key", "work", "edge", "work"], True)
 @settings(max_examples=25, deadline=None)
-async def test_everybody_ends_in_exactly_one_outcome(seed: int, size: int, happenings: list[str]) -> None:
+async def test_everybody_ends_in_exactly_one_outcome(
+    seed: int, size: int, happenings: list[str], nights: bool
+) -> None:
     with TemporaryDirectory() as folder:
         async with open_installation(f"sqlite:///{folder}/gateway.db", Path(folder)) as installation:
-            ids = await installation.subscribe(size)
+            sleepers = size // 2 if nights else 0
+            ids = await installation.subscribe(sleepers, timezone=SLEEPER)
+            ids += await installation.subscribe(size - sleepers, timezone=AWAKE)
+            if nights:
+                await installation.set_quiet_hours(*NIGHT)
             message = await installation.add_message(ttl=TTL)
             await start_due(installation, step=50)
             play = Play(installation, seed, ids, message.id)
+            play.sleepers = frozenset(ENDPOINTS["fcm"].format(number) for number in range(1, sleepers + 1))
             try:
                 for what in happenings:
                     await play.happen(what)
