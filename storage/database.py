@@ -65,6 +65,12 @@ class Database(Protocol):
     async def read(self, body: Body[T]) -> T:
         """Runs `body` on a consistent snapshot that sees every write committed before."""
 
+    async def read_apart(self, body: Body[T]) -> T:
+        """As `read`, for whoever looks at many rows: one at a time, and never in the way of `read`.
+
+        A cancelled caller stops the statement that runs.
+        """
+
     async def write(self, body: Body[T]) -> T:
         """Runs `body` in a transaction; returns its result after the commit, durable.
 

@@ -248,13 +248,14 @@ async def due(tx: Transaction, now: int, limit: int = 100) -> Sequence[Message]:
     return [_message(row) for row in await tx.fetch(_SQL["due"], now, limit)]
 
 
-async def start(tx: Transaction, id: int, now: int, ceiling: int) -> bool:
+async def start(tx: Transaction, id: int, now: int, ceiling: int, resolved: str | None = None) -> bool:
     """scheduled → sending, in its place among the turns. False when somebody else did it, or it was
     cancelled.
 
-    `ceiling`: subscriptions with larger ids came too late for this message (`ids.id_ceiling`).
+    `ceiling`: subscriptions with larger ids came too late for this message (`ids.id_ceiling`). `resolved`:
+    as in Message.
     """
-    started = bool(await tx.execute(_SQL["start"], id, now, ceiling))
+    started = bool(await tx.execute(_SQL["start"], id, now, ceiling, resolved))
     if started:
         await queue_turn(tx, id)
     return started

@@ -94,10 +94,15 @@ class PostgresDatabase:
         self._doorbell = Doorbell()
         self._listener: asyncpg.Connection[asyncpg.Record] | None = None
         self._listening = asyncio.Lock()
+        self._apart = asyncio.Lock()
         self._closed = False
 
     async def read(self, body: Body[T]) -> T:
         return await self._transact(body, isolation="repeatable_read", readonly=True)
+
+    async def read_apart(self, body: Body[T]) -> T:
+        async with self._apart:  # one connection of the pool at most; asyncpg cancels the statement
+            return await self.read(body)
 
     async def write(self, body: Body[T]) -> T:
         return await self._transact(body, isolation="read_committed", readonly=False)

@@ -53,13 +53,12 @@ async def open_sqlite(path: str, *, migrate: bool, write_pause: float) -> "Sqlit
         await hop(writer, lambda raw: check_version(_version(raw)))
         await hop(writer, _sweep_after_reboot)
         for _ in range(_READERS + 1):
-            reader = await _connect(path, connections)
-            await hop(reader, lambda raw: raw.execute("pragma query_only = on"))
+            await _connect_reader(path, connections)
     except BaseException:
         for connection in connections:
             await connection.close()
         raise
-    return SqliteDatabase(connections, write_pause)
+    return SqliteDatabase(path, connections, write_pause)
 
 
 class SqliteDatabase:
@@ -67,13 +66,16 @@ class SqliteDatabase:
 
     dialect = "sqlite"
 
-    def __init__(self, connections: list[aiosqlite.Connection], write_pause: float) -> None:
+    def __init__(self, path: str, connections: list[aiosqlite.Connection], write_pause: float) -> None:
+        self._path = path
         writer, self._watcher, *readers = connections
         self._connections = connections
         self._writer = GroupCommit(writer, write_pause)
         self._readers: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         for reader in readers:
             self._readers.put_nowait(reader)
+        self._apart = asyncio.Lock()
+        self._reader_apart: aiosqlite.Connection | None = None
         self._doorbell = Doorbell()
         self._seen = 0
         self._waiting = 0
@@ -90,6 +92,22 @@ class SqliteDatabase:
             return await hop(reader, lambda raw: _snapshot(raw, body))
         finally:
             self._readers.put_nowait(reader)
+
+    async def read_apart(self, body: Body[T]) -> T:
+        async with self._apart:
+            if self._closed:
+                raise StorageUnavailable("The database was closed; the gateway is stopping.")
+            reader = self._reader_apart  # most processes never need it
+            if reader is None:
+                reader = self._reader_apart = await _connect_reader(self._path, self._connections)
+            running = asyncio.ensure_future(hop(reader, lambda raw: _snapshot(raw, body)))
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                await reader.interrupt()
+                await asyncio.wait({running})  # whoever is next must not be interrupted in its place
+                running.cancelled() or running.exception()
+                raise
 
     async def write(self, body: Body[T]) -> T:
         return await self._writer.write(body)
@@ -143,6 +161,12 @@ async def _connect(path: str, connections: list[aiosqlite.Connection]) -> aiosql
     connections.append(connection)
     await hop(connection, _prepare)
     return connection
+
+
+async def _connect_reader(path: str, connections: list[aiosqlite.Connection]) -> aiosqlite.Connection:
+    reader = await _connect(path, connections)
+    await hop(reader, lambda raw: raw.execute("pragma query_only = on"))
+    return reader
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -10,6 +10,8 @@ from aiohttp import web
 
 from gateway.api import demo, events, public, sdk
 from gateway.api.admin import ADMIN_ROUTES
+from gateway.api.admin.live import add_live, show_live
+from gateway.api.admin.segments import ESTIMATES
 from gateway.api.body import check_content_type, decode_body, decode_query, read_body
 from gateway.api.browser import add_browsers
 from gateway.api.documents import add_documents
@@ -18,6 +20,8 @@ from gateway.api.headers import ANY_ORIGIN, add_headers, options_handler
 from gateway.api.problems import problems
 from gateway.api.route import JSON, Call, Cors, Reply, Route, path_id
 from gateway.context import Context
+from gateway.estimates import Estimates
+from gateway.live import Live, LiveLimits
 from storage.ids import Kind
 
 CONTEXT = web.AppKey("context", Context)
@@ -33,12 +37,14 @@ ALL_ROUTES: tuple[Route, ...] = (
 _encode = msgspec.json.Encoder().encode
 
 
-def build_application(context: Context) -> web.Application:
+def build_application(context: Context, *, live_limits: LiveLimits | None = None) -> web.Application:
     """Everything that `serve` and `api` answer. The caller opens and closes what `context` holds."""
     app = web.Application(middlewares=[problems])
     app[CONTEXT] = context
     app[DOORKEEPER] = Doorkeeper(context.database, context.clock)
+    app[ESTIMATES] = Estimates(context)
     add_browsers(app, context)
+    add_live(app, Live(context, show_live, live_limits or LiveLimits()))
     app.on_response_prepare.append(add_headers)
     add_routes(app, ALL_ROUTES)
     demo.add_slash(app)

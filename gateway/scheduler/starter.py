@@ -6,7 +6,8 @@ A series does not start itself: it makes an occurrence, which starts like any ot
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from gateway.audience import read_audience
+from gateway.audience import AudienceSpec, read_audience
+from gateway.campaigns.freezing import is_expression, resolve, write_expression
 from gateway.campaigns.plan import Timetable
 from gateway.campaigns.recurrence import is_misfired, next_time
 from gateway.campaigns.stages import is_watched
@@ -14,7 +15,7 @@ from gateway.context import Context
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.scheduler.judging import judge
-from gateway.scheduler.source import is_named, read_named
+from gateway.scheduler.source import hours_of_sites, is_named, read_named
 from gateway.series import OVERTAKEN, is_overtaken, make_occurrence, occur, recurrence_of
 from storage import batches, locks, messages, rollups, sites, stages
 from storage.database import Transaction
@@ -28,6 +29,7 @@ AT_ONCE = 50  # messages in one look: their transactions share a commit
 EXPIRED_UNSTARTED = "expires_at passed before it could start"
 # What such a message may be in. After its `expires_at` nothing starts it any more, even if it is resumed.
 UNSTARTED = {MessageState.SCHEDULED, MessageState.PAUSED}
+SEGMENT_DELETED = "its segment was deleted before it started"
 MISFIRED = "misfired: it had not started {} s after its time"
 
 
@@ -41,10 +43,10 @@ class Starter:
     async def step(self) -> bool:
         """Start what is due, end what has expired before it started; whether there was any."""
         now = self._clock.now()
-        due, found, late = await self._database.read(lambda tx: _look(tx, now))
+        due, found, hours, late = await self._database.read(lambda tx: _look(tx, now))
         await asyncio.gather(
             *(
-                self._take(Timetable.of(message, found[message.site_id]), now)
+                self._take(Timetable.of(message, found[message.site_id], hours.get(message.site_id, ())), now)
                 for message in due
                 if message.site_id in found  # else it was deleted just now, and its messages go with it
             )
@@ -76,7 +78,11 @@ class Starter:
         message = timetable.message
         # Never below an id that this very process has handed out: its clock may have been set back since.
         ceiling = max(id_ceiling(now), self._ids.next())
-        if not is_named(read_audience(message.audience_spec)):
+        audience = read_audience(message.audience_spec)
+        if is_expression(audience):
+            await self._start_resolved(timetable, audience, now, ceiling)
+            return
+        if not is_named(audience):
             if await self._database.write(lambda tx: _begin(tx, timetable, now, ceiling)):
                 self._metrics.messages_started.inc()
             return
@@ -93,6 +99,28 @@ class Starter:
         if await self._database.write(body):
             self._metrics.messages_started.inc()
             self._metrics.recipients_frozen.inc(len(named.rows))
+
+    async def _start_resolved(
+        self, timetable: Timetable, audience: AudienceSpec, now: int, ceiling: int
+    ) -> None:
+        """Whom it means is settled in the transaction that starts it."""
+        message = timetable.message
+
+        async def body(tx: Transaction) -> tuple[bool, bool]:
+            resolved, missing = await resolve(tx, message.site_id, audience, now)
+            if not missing:
+                assert resolved is not None
+                return await _begin(tx, timetable, now, ceiling, write_expression(resolved)), False
+            return False, await _is_still(tx, message) and await messages.transition(
+                tx, message.id, {MessageState.SCHEDULED}, MessageState.CANCELLED, SEGMENT_DELETED, now
+            )
+
+        started, cancelled = await self._database.write(body)
+        if started:
+            self._metrics.messages_started.inc()
+        if cancelled:
+            log.warning("message.cancelled", message_id=message.id, reason=SEGMENT_DELETED)
+            self._metrics.messages_ended.labels("cancelled").inc()
 
     async def _expire_late(self, message: Message, reason: str, now: int) -> None:
         async def body(tx: Transaction) -> bool:
@@ -116,15 +144,20 @@ class Starter:
             self._metrics.messages_ended.labels("expired").inc()
 
 
-async def _look(tx: Transaction, now: int) -> tuple[Sequence[Message], Mapping[int, Site], Sequence[int]]:
+async def _look(
+    tx: Transaction, now: int
+) -> tuple[Sequence[Message], Mapping[int, Site], Mapping[int, Sequence[int]], Sequence[int]]:
     due = await messages.due(tx, now, AT_ONCE)
     found = await sites.by_ids(tx, {message.site_id for message in due})
-    return due, found, await messages.expired_unstarted(tx, now, AT_ONCE)
+    hours = await hours_of_sites(tx, due, now)
+    return due, found, hours, await messages.expired_unstarted(tx, now, AT_ONCE)
 
 
-async def _begin(tx: Transaction, timetable: Timetable, now: int, ceiling: int) -> bool:
+async def _begin(
+    tx: Transaction, timetable: Timetable, now: int, ceiling: int, resolved: str | None = None
+) -> bool:
     message, rules = timetable.message, timetable.rules
-    if not (await _is_still(tx, message) and await messages.start(tx, message.id, now, ceiling)):
+    if not (await _is_still(tx, message) and await messages.start(tx, message.id, now, ceiling, resolved)):
         return False
     if rules.holds_the_rest or rules.auto_pause is not None:
         await stages.add(tx, message.id, message.site_id, now if is_watched(rules) else None)

@@ -103,7 +103,7 @@ from messages where id in (
 order by lane, send_at limit $2;
 
 -- name: start
-update messages set state = 'sending', started_at = $2, freeze_ceiling = $3, state_reason = null
+update messages set state = 'sending', started_at = $2, freeze_ceiling = $3, resolved = $4, state_reason = null
 where id = $1 and state = 'scheduled';
 
 -- name: queue_turn

@@ -230,8 +230,6 @@ async def store(tx: Transaction, visitors: Sequence[Visitor]) -> None:
         new = new_subscription(each.id, tags=tuple(each.tags), attributes=each.attributes, **said)
         rows.append((each.id, new))
     await subscriptions.add_many(tx, SITE, rows, NOW)
-    for each in visitors:
-        await tx.execute(_LEARNED, each.id, *(each.fields[name] for name in _COLUMNS))
     await deliveries.record(
         tx,
         [result(v.id, message_id=m, at=at) for v in visitors for m, at in v.accepted.items()],
@@ -239,6 +237,8 @@ async def store(tx: Transaction, visitors: Sequence[Visitor]) -> None:
     await events.record(
         tx, [Event(SITE, m, v.id, 0, EventKind(k), None, NOW) for v in visitors for k, m in v.reported]
     )
+    for each in visitors:  # last: the events, too, have said when they were displayed and clicked
+        await tx.execute(_LEARNED, each.id, *(each.fields[name] for name in _COLUMNS))
 
 
 async def walked(database: Database, condition: Condition, size: int = 7) -> list[int]:

@@ -23,6 +23,11 @@ class FlakyDatabase:
         self.reads += 1
         return await self._database.read(body)
 
+    async def read_apart(self, body: Body[T]) -> T:
+        self._check(self.down or self.unreadable)
+        self.reads += 1
+        return await self._database.read_apart(body)
+
     async def write(self, body: Body[T]) -> T:
         self._check(self.down)
         self.writes += 1
