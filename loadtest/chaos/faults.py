@@ -132,8 +132,9 @@ class Havoc:
         allowed = {0, -signal.SIGKILL}
         if OUTAGES & set(self.done):
             allowed.add(REFUSED_TO_START)
-        elif "Traceback" in gateway.log.read_text():
-            self.violations.append(f"there is a traceback in {gateway.log}")
+        elif "Traceback" in (text := gateway.log.read_text()):
+            said = text[text.index("Traceback") :].splitlines()
+            self.violations.append(f"there is a traceback in {gateway.log}: … " + " / ".join(said[:40]))
         if not allowed.issuperset(gateway.exits):
             self.violations.append(f"exit codes {gateway.exits}")
 
