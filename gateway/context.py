@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.clock import Clock
 from gateway.master_key import MasterKey
+from gateway.rates import RecentRates
 from gateway.settings import Settings
 from gateway.webpush import PushHosts
 from storage.database import Database
@@ -24,5 +25,6 @@ class Context:
     settings: Settings
     push_hosts: PushHosts
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    recent_rates: RecentRates = field(default_factory=RecentRates)
     # Each says why this process should get no requests now, or None; the database is looked at anyway.
     readiness: tuple[Callable[[], str | None], ...] = ()

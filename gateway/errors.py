@@ -17,10 +17,12 @@
     │   └── PayloadTooLarge      413  with the number of bytes over
     ├── UnsupportedMediaType     415
     ├── TooManyRequests          429  with Retry-After
+    │   └── TooManyStreams       429
     ├── Internal                 500
     │   └── SealedValueUnreadable 500
     └── Unavailable              503  with Retry-After
-        └── TooManyConnections   503
+        ├── TooManyConnections   503
+        └── NoStreamToSpare      503
 
 The caller reads `code` and `sentence`; the operator's log also reads `__cause__`, so raise from it.
 A sentence therefore never holds a secret, an endpoint or a traceback. docs/errors.md documents every code.
@@ -181,6 +183,16 @@ class TooManyRequests(GatewayError):
         super().__init__(sentence)
 
 
+class TooManyStreams(TooManyRequests):
+    """The site is watched live by as many connections as it may be."""
+
+    code = "too_many_streams"
+    title = "The site has as many live streams as it may have"
+
+    def __init__(self, sentence: str = "", *, retry_after: int = 30) -> None:
+        super().__init__(sentence, retry_after=retry_after)
+
+
 class Internal(GatewayError):
     """A fault of ours; the log knows more."""
 
@@ -209,3 +221,13 @@ class TooManyConnections(Unavailable):
 
     code = "too_many_connections"
     title = "The gateway has no connection to spare"
+
+
+class NoStreamToSpare(Unavailable):
+    """This process streams to as many connections as it may: the others are for requests."""
+
+    code = "no_stream_to_spare"
+    title = "The gateway has no live stream to spare"
+
+    def __init__(self, sentence: str = "", *, retry_after: int = 30) -> None:
+        super().__init__(sentence, retry_after=retry_after)

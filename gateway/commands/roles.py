@@ -21,6 +21,7 @@ from gateway.commands.sites import show_admin_token
 from gateway.context import Context
 from gateway.delivery.sender import run_sender
 from gateway.figures import METRICS_TYPE, render_metrics, render_own, reported
+from gateway.live import LiveLimits
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.openfiles import Acceptor, OpenFilesCollector, derive_budget, listen, raise_limit
@@ -35,6 +36,7 @@ log = Log(__name__)
 ANSWER_WITHIN = 10.0  # seconds that a stop waits for requests being answered
 STOP_SENDERS_WITHIN = 25.0  # longer than a sender waits for its pushes in flight and then to record them
 MOST_PUSH_CONNECTIONS = 256
+MOST_STREAMS = 100  # they stay open: seven of eight connections are for requests
 
 
 async def serve(settings: Settings, args: Namespace) -> None:
@@ -81,7 +83,8 @@ async def _answer(settings: Settings, args: Namespace, senders: int) -> None:
             partial(somebody_sends, supervisor.running, senders),
         )
         leave_out_of_the_log()
-        app = build_application(replace(context, readiness=checks))
+        live_limits = LiveLimits(in_all=min(MOST_STREAMS, budget.inbound // 8))
+        app = build_application(replace(context, readiness=checks), live_limits=live_limits)
         runner = make_runner(app, shutdown_timeout=ANSWER_WITHIN)
         await runner.setup()
         try:

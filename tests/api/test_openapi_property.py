@@ -106,7 +106,8 @@ def write_lines(_: schemathesis.SerializationContext, value: object) -> bytes:
     return str(value).encode("utf-8", "surrogatepass")
 
 
-schema = schemathesis.openapi.from_dict(build_document(ALL_ROUTES, "0"))
+# A live stream has no end: test_live.py reads some.
+schema = schemathesis.openapi.from_dict(build_document(ALL_ROUTES, "0")).exclude(operation_id="watch_live")
 
 
 @schema.parametrize()

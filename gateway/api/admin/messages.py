@@ -2,7 +2,9 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from gateway import audit, idempotency, messages, replays
 from gateway.api.admin.message_types import Message, MessageChange, NewMessage, Replay, merge, read_draft
@@ -11,8 +13,15 @@ from gateway.api.admin.template_use import fill_in
 from gateway.api.moments import from_moment
 from gateway.api.paging import Page, PageQuery, page_of, read_cursor
 from gateway.api.route import KILOBYTE, Call, Reply, route
-from gateway.errors import Conflict, IdempotencyKeyReused, PayloadTooLarge, WrongState
-from storage.ids import Kind
+from gateway.errors import (
+    Conflict,
+    FieldError,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    PayloadTooLarge,
+    WrongState,
+)
+from storage.ids import Kind, MalformedId, decode_id
 from storage.tokens import Scope
 
 _BODY_LIMIT = 1024 * KILOBYTE  # 10,000 recipients with some data each
@@ -43,14 +52,28 @@ async def create_message(call: Call[NewMessage, None]) -> Reply[Message]:
     return _created(call, created)
 
 
+class MessageQuery(PageQuery, frozen=True):
+    series: Annotated[str | None, Meta(description="`msg_…`: the occurrences of this recurring message.")] = (
+        None
+    )
+
+
 @route("GET", "/v1/sites/{site}/messages", "List messages", scope=Scope.READ)
-async def list_messages(call: Call[None, PageQuery]) -> Page[Message]:
+async def list_messages(call: Call[None, MessageQuery]) -> Page[Message]:
     """Newest first, without their audiences."""
     limit, now = call.query.limit, call.context.clock.now()
     before_id = read_cursor(call.query.cursor)
-    found = await messages.page_of_messages(call.context, call.site_id, before_id, limit + 1)
+    series_id = None if call.query.series is None else _series_id(call.query.series)
+    found = await messages.page_of_messages(call.context, call.site_id, before_id, limit + 1, series_id)
     shown = [show_message(each, now, with_audience=False) for each in found]
     return page_of(shown, [each.message.id for each in found], limit)
+
+
+def _series_id(text: str) -> int:
+    try:
+        return decode_id(Kind.MESSAGE, text)
+    except MalformedId:
+        raise InvalidRequest(errors=[FieldError("series", "This is not the id of a message.")]) from None
 
 
 @route(
