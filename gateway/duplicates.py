@@ -1,0 +1,73 @@
+"""A message once more, as a draft: to be changed and sent another time."""
+
+from dataclasses import replace
+
+from msgspec import structs
+
+from gateway.audience import read_audience
+from gateway.campaigns.rules import Rules, read_rules
+from gateway.content import read_content
+from gateway.context import Context
+from gateway.errors import InvalidRequest, WrongState
+from gateway.idempotency import IdempotencyKey
+from gateway.message_draft import Draft, make_message
+from gateway.messages import Created, find_created, get_message, store_message
+from storage.ids import Kind, encode_id
+from storage.messages import Message, MessageKind
+
+_COPIED = frozenset({MessageKind.ONCE, MessageKind.SERIES, MessageKind.OCCURRENCE})
+_NO_RULES = Rules()
+
+
+async def duplicate_message(
+    context: Context, actor: str, site_id: int, message_id: int, key: IdempotencyKey | None = None
+) -> Created:
+    """A new draft with the same content, rules and audience, whatever has become of the message.
+
+    What has passed since (`send_at`, `expires_at`, the time of a rule) is left out. WrongState for what is no
+    admin's message (a test, say); IdempotencyKeyReused; storage.errors.NotFound.
+    """
+    created = await find_created(context, site_id, key)
+    if created is not None:
+        return created
+    original = (await get_message(context, site_id, message_id)).message
+    if original.kind not in _COPIED:
+        raise WrongState(f"A message of kind {original.kind} cannot be duplicated.")
+    duplicate = _copy(context, original, context.clock.now())
+    detail = {"duplicate_of": encode_id(Kind.MESSAGE, message_id)}
+    return await store_message(context, actor, duplicate, key, detail)
+
+
+def _copy(context: Context, original: Message, now: int) -> Message:
+    rules = read_rules(original)
+    send_at = original.send_at if original.send_at > now else None
+    expires_at = original.expires_at
+    if expires_at is not None and expires_at <= max(now, send_at or now):
+        expires_at = None
+    draft = Draft(
+        content=read_content(original),
+        audience=read_audience(original.audience_spec),
+        priority=original.priority,
+        send_at=None if rules.local_time or rules.recurrence else send_at,
+        expires_at=expires_at,
+        rate=original.rate,
+        rules=rules,
+        is_draft=True,
+    )
+    try:
+        return _make(context, draft, original.site_id, now)
+    except InvalidRequest as exc:
+        passed = {error.path.partition(".")[0] for error in exc.errors}
+        without = {name: getattr(_NO_RULES, name) for name in Rules.__struct_fields__ if name in passed}
+        return _make(context, replace(draft, rules=structs.replace(rules, **without)), original.site_id, now)
+
+
+def _make(context: Context, draft: Draft, site_id: int, now: int) -> Message:
+    return make_message(
+        draft,
+        id=context.ids.next(),
+        site_id=site_id,
+        created_at=now,
+        now=now,
+        public_url=context.settings.public_url,
+    )
