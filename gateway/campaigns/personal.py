@@ -56,7 +56,7 @@ def _texts(value: object, path: str, name: str) -> Iterator[tuple[str, str, str]
     elif isinstance(value, dict):
         for key, each in value.items():
             yield from _texts(each, f"{path}.{key}", "data" if name == "data" else key)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for index, each in enumerate(value):
             yield from _texts(each, f"{path}[{index}]", name)
 

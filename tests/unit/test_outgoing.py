@@ -12,7 +12,7 @@ from gateway.campaigns.personal import RenderFailed
 from gateway.campaigns.rules import Rules, write_rules
 from gateway.campaigns.utm import Utm
 from gateway.campaigns.variants import Option, Variants
-from gateway.content import Content, Notification, Options, PartialNotification, write_content
+from gateway.content import Action, Content, Notification, Options, PartialNotification, write_content
 from gateway.outgoing import NotARecipient, Outgoing, render_for
 from gateway.webpush import MAX_PLAINTEXT
 from storage.messages import Message, Priority
@@ -60,6 +60,11 @@ def test_a_message_asks_for_visitors_only_if_it_says_something_of_them() -> None
     assert needs(Notification("Hi"), translations={"de": PartialNotification("Hallo")})
     assert not needs(Notification("Hi {{ recipient.name }} {{ external_id }}"))
     assert not needs(Notification("Hi, attributes and languages"))
+
+
+def test_a_text_of_one_button_makes_a_message_personal() -> None:
+    stored = message(Notification("Hi", actions=(Action("a", "Buy {{ external_id }}"),)))
+    assert shown(stored, name="c-1")["actions"] == [{"action": "a", "title": "Buy c-1"}]
 
 
 def test_visitors_read_their_language_or_the_closest_there_is() -> None:
