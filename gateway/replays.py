@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType, structs
 
 from gateway.audience import AudienceSpec, read_audience
 from gateway.campaigns.rules import read_rules
+from gateway.campaigns.stages import once_more
 from gateway.content import read_content
 from gateway.context import Context
 from gateway.errors import WrongState
@@ -48,14 +49,15 @@ async def replay_message(
     if not await _anybody(context, site_id, message_id, audience):
         raise WrongState("There is nobody whom this message failed to reach and who can be reached now.")
     now = context.clock.now()
+    content, rules = once_more(read_content(failed), read_rules(failed), failed.winner)
     draft = Draft(
-        content=read_content(failed),
+        content=content,
         audience=audience,
         priority=failed.priority,
         send_at=None,
         expires_at=failed.expires_at if expires_at is UNSET else expires_at,
         rate=failed.rate,
-        rules=structs.replace(read_rules(failed), local_time=None),  # that time has passed: it is due now
+        rules=structs.replace(rules, local_time=None),  # that time has passed: it is due now
     )
     message = make_message(
         draft,

@@ -6,11 +6,14 @@ The rest is in held batches, without `due_at`; one compare-and-set releases them
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from gateway.campaigns.counts import Counts
 from gateway.campaigns.lottery import Lottery
 from gateway.campaigns.rollout import Then, check_rollout, why_stop
 from gateway.campaigns.rules import Rules
-from gateway.campaigns.variants import check_variants, choose, weights
+from gateway.campaigns.variants import check_variants, choose, settle, weights
+from gateway.content import Content
 from gateway.errors import FieldError
 
 WAITS_FOR_WINNER = "the rest waits for the winner among the variants"
@@ -40,6 +43,21 @@ def check_stages(rules: Rules, starts_at: int, expires_at: int | None) -> list[F
             FieldError(field, "With local_time there is no moment at which the first part is done.")
         )
     return errors
+
+
+def once_more(content: Content, rules: Rules, winner: int | None) -> tuple[Content, Rules]:
+    """Of a message that is sent again to those whom it did not reach.
+
+    They get the variant that won, or would have by default. Nobody is held back, or held out, a second time.
+    """
+    variants = rules.variants
+    if variants is not None and variants.winner is not None:
+        chosen = variants.index_of(variants.winner.default) if winner is None else winner
+        assert chosen is not None, "it was checked when the message was made"
+        content, variants = settle(content, variants, chosen), None
+    elif variants is not None:
+        variants = replace(variants, holdout=0)
+    return content, replace(rules, variants=variants, rollout=None)
 
 
 def lottery_of(message_id: int, rules: Rules) -> Lottery | None:

@@ -2,13 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
+from msgspec.structs import replace
 
 from gateway.campaigns.counts import Counts, percent
 from gateway.campaigns.statistics import two_proportions
-from gateway.content import Notification, PartialNotification, Translations, merge_notification
+from gateway.content import (
+    Content,
+    Notification,
+    PartialNotification,
+    Translations,
+    merge_notification,
+)
 from gateway.errors import FieldError
 
 LEAST_DISPLAYS = 100  # of each variant: with fewer nobody wins
@@ -72,6 +79,33 @@ def shown_notifications(
     if variants is None:
         return [(None, notification)]
     return [(option.name, option.over(notification, language)) for option in variants.options]
+
+
+def settle(content: Content, variants: Variants, variant: int) -> Content:
+    """What the message shows when everybody gets this variant."""
+    option = variants.options[variant]
+    return replace(
+        content,
+        notification=option.over(content.notification, None),
+        translations={
+            language: _laid_over(part, option.notification, option.translations.get(language, _NOTHING))
+            for language, part in content.translations.items()
+        },
+    )
+
+
+_NOTHING = PartialNotification()
+
+
+def _laid_over(*parts: PartialNotification) -> PartialNotification:
+    """What merging each of them in turn would change."""
+    given: dict[str, Any] = {}
+    for part in parts:
+        for name in part.__struct_fields__:
+            value = getattr(part, name)
+            if value is not UNSET:
+                given[name] = {**given.get(name, {}), **value} if name == "data" else value
+    return PartialNotification(**given)
 
 
 class Choice(NamedTuple):
