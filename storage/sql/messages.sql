@@ -39,7 +39,8 @@ from messages
 where site_id = $1 and id >= $2 and id <= $3 and kind = 'test' and parent_id = $4 and created_at = $5 order by id;
 
 -- name: live
--- Three looks into indexes, each cut off: a site may send thousands of transactional messages a minute.
+-- Three looks into indexes, each cut off: a site may send thousands of transactional messages a minute. The plus
+-- keeps SQLite from walking all messages of the site for those few that are paused.
 select id, site_id, kind, parent_id, state, state_reason, waiting_until, priority, lane, content, '', ttl, rate,
     send_at, expires_at, created_at, started_at, frozen_at, ended_at, audience, judged, unknown, freeze_cursor,
     freeze_ceiling, turn, next_at, rules, resolved, winner
@@ -47,7 +48,7 @@ from messages where id in (
         select id from (
             select id from messages where site_id = $1 and state = 'sending' order by lane desc, id desc limit $3) s
         union all select id from (
-            select id from messages where site_id = $1 and state = 'paused' order by id desc limit $3) p
+            select id from messages where +site_id = $1 and state = 'paused' order by id desc limit $3) p
         union all select id from (
             select id from messages where site_id = $1 and ended_at is not null and ended_at >= $2
             order by ended_at desc limit $3) e)

@@ -150,6 +150,23 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ("messages", "page", (1, 2, 3), ["messages USING INDEX messages_of_site (site_id=? AND id<?)"]),
     (
         "messages",
+        "page_of_series",
+        (1, 2, 3, 4),
+        ["messages USING INDEX messages_of_series (parent_id=? AND id<?)"],
+    ),
+    ("messages", "overtake", (1, "a", 2), ["messages USING INDEX messages_of_series (parent_id=?)"]),
+    (
+        "messages",
+        "live",
+        (1, 2, 3),
+        [
+            "messages USING INDEX messages_sending_of_site (site_id=?)",
+            "messages USING INDEX messages_paused",
+            "messages USING COVERING INDEX messages_ended (site_id=? AND ended_at>?)",
+        ],
+    ),
+    (
+        "messages",
         "finish_done",
         (1, 2),
         [
@@ -190,6 +207,21 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
             "f USING COVERING INDEX batches_by_provider (message_id=? AND provider=? AND due_at>?)",
         ],
     ),
+    (
+        "stages",
+        "due",
+        (1, 2),
+        ["s USING INDEX stages_to_look_at (look_at<?)", "m USING INTEGER PRIMARY KEY (rowid=?)"],
+    ),
+    ("stages", "release_batches", (1, 2, 3), ["batches USING INDEX batches_by_due (message_id=? AND due_at=?)"]),
+    ("stages", "untried", (1,), ["batches USING INDEX batches_by_due (message_id=? AND due_at>?)"]),
+    ("stages", "under_way", (1,), ["batches USING COVERING INDEX batches_by_due (message_id=? AND due_at>?)"]),
+    (
+        "rollups",
+        "by_variant",
+        ([1],),
+        ["m USING INTEGER PRIMARY KEY (rowid=?)", "r USING PRIMARY KEY (site_id=? AND message_id=?)"],
+    ),
     ("messages", "find_idempotent", (1, "a"), ["idempotency_keys USING PRIMARY KEY (site_id=? AND key=?)"]),
     ("tokens", "by_hash", (b"a",), ["tokens USING INDEX sqlite_autoindex_tokens_1 (hash=?)"]),
     (
@@ -207,10 +239,10 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ("keys", "by_ids", ([1],), ["application_server_keys USING INTEGER PRIMARY KEY (rowid=?)"]),
 ]
 IDS = [f"{aggregate}.{block}" for aggregate, block, *_ in HOT]
-# progress_of groups the rollups of a few messages, due orders at most twice its limit.
+# progress_of and by_variant group the rollups of a few messages, untried names five providers, due orders at most
 TABLES = {"subscriptions", "messages", "batches", "deliveries", "events", "rollups", "throttles"}
 TABLES |= {"m", "b", "o", "r", "s", "t"}
-MAY_SORT = {"messages.progress_of", "messages.due"}
+MAY_SORT = {"messages.progress_of", "messages.due", "messages.live", "rollups.by_variant", "stages.untried"}
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
