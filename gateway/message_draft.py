@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from gateway.audience import AudienceSpec, write_audience
+from gateway.campaigns.best_hour import check_best_hour
 from gateway.campaigns.local_time import check_local_time, first_moment
 from gateway.campaigns.recurrence import check_misfire, check_recurrence, next_time
 from gateway.campaigns.rules import Rules, write_rules
@@ -42,9 +43,17 @@ def make_message(
     errors = [
         *check_content(draft.content, draft.rules.variants),
         *_check_recipients(draft.audience),
+        *_check_uploaded(draft),
         *_check_options(draft.content.options),
         *_check_times(send_at, draft.expires_at, now),
         *check_local_time(draft.rules.local_time, draft.send_at, draft.expires_at, now),
+        *check_best_hour(
+            draft.rules.best_hour,
+            max(send_at, now),
+            draft.expires_at,
+            local_time=draft.rules.local_time is not None,
+            holds_the_rest=draft.rules.holds_the_rest,
+        ),
         *check_recurrence(
             draft.rules.recurrence,
             now,
@@ -108,6 +117,13 @@ def _check_recipients(audience: AudienceSpec) -> list[FieldError]:
         for index, each in enumerate(recipients)
     )
     return next((errors for errors in checks if errors), [])  # one says enough: there may be thousands
+
+
+def _check_uploaded(draft: Draft) -> list[FieldError]:
+    if draft.is_draft or draft.audience.uploaded is UNSET or draft.audience.names:
+        return []
+    sentence = 'Nobody was uploaded: make a draft, PUT its recipients, then change it to "draft": false.'
+    return [FieldError("audience.uploaded", sentence)]
 
 
 def _check_options(options: Options) -> list[FieldError]:

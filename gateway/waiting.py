@@ -23,6 +23,7 @@ from storage.throttles import EVERY_PROVIDER, EVERY_SITE, FOR_GOOD, Throttle
 
 RETRY = "waits for another attempt"
 LOCAL_TIME = "waits for the local time of the next recipients"
+BEST_HOUR = "waits for the best hour of the next recipients"
 QUIET_HOURS = "waits for the end of quiet hours"
 PLANNED = "the next recipients are planned for later"
 KEY_IS_PAUSED = "waits for a paused application server key"
@@ -86,6 +87,8 @@ def _plan(batch: NextBatch, rules: Rules, quiet: Quiet | None, key_is_paused: bo
         return Waiting(batch.due_at, RETRY)
     if rules.local_time is not None:
         return Waiting(batch.due_at, LOCAL_TIME)
+    if rules.best_hour is not None:
+        return Waiting(batch.due_at, BEST_HOUR)
     return Waiting(batch.due_at, PLANNED if quiet is None else QUIET_HOURS)
 
 

@@ -4,9 +4,11 @@ Pure. It is applied when a step of the audience is read (freeze), and again to t
 after its window had ended. Nothing else schedules: whatever moves recipients in time writes another batch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gateway.campaigns.best_hour import BestTimes
 from gateway.campaigns.local_time import WallClock
 from gateway.campaigns.lottery import REST, Lottery
 from gateway.campaigns.quiet_hours import Quiet, WithQuietHours
@@ -36,25 +38,38 @@ class Timetable:
     rules: Rules
     settings: SiteSettings
     clock: WallClock | None  # whose local time it is, decides
+    best: BestTimes | None  # everybody's best hour decides
     quiet: Quiet | None  # the quiet hours that hold for it
     lottery: Lottery | None  # who is held out, who comes first, who is shown what
 
     @classmethod
-    def of(cls, message: Message, site: Site) -> "Timetable":
+    def of(cls, message: Message, site: Site, site_hours: Sequence[int] = ()) -> "Timetable":
+        """`site_hours`: see storage.site_hours; only messages with a best hour need them."""
         rules, settings = read_rules(message), read_settings(site)
+        quiet = quiet_hours_of(message, rules, settings)
         return cls(
             message,
             rules,
             settings,
             None if rules.local_time is None else WallClock.of(rules.local_time, settings.timezone),
-            quiet_hours_of(message, rules, settings),
+            None
+            if rules.best_hour is None
+            else BestTimes.of(
+                rules.best_hour,
+                message_id=message.id,
+                started_at=message.started_at,
+                site_zone=settings.timezone,
+                site_hours=site_hours,
+                quiet=quiet,
+            ),
+            quiet,
             lottery_of(message.id, rules),
         )
 
     @property
     def is_plain(self) -> bool:
         """Whether everybody's place is the same: then nothing but id and provider is read of anybody."""
-        return self.clock is None and self.quiet is None and self.lottery is None
+        return self.clock is None and self.best is None and self.quiet is None and self.lottery is None
 
 
 def plan(recipient: RecipientRow, timetable: Timetable, now: int) -> Place | SkipReason:
@@ -81,6 +96,8 @@ def when(recipient: RecipientRow, timetable: Timetable, now: int) -> Place | Ski
         if local is None:
             return SkipReason.LATE
         due_at = local
+    if timetable.best is not None:
+        due_at = timetable.best.due_at(recipient.id, recipient.timezone, recipient.activity, now)
     if timetable.quiet is None:
         return Place(due_at)
     window = timetable.quiet.window(recipient.timezone, due_at)

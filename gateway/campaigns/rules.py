@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, json
 
 from gateway.campaigns.auto_pause import AutoPause
+from gateway.campaigns.best_hour import BestHour
 from gateway.campaigns.local_time import LocalTime
 from gateway.campaigns.quiet_hours import WithQuietHours
 from gateway.campaigns.recurrence import Misfire, Recurrence
@@ -26,6 +27,9 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     ] = False
     local_time: Annotated[
         LocalTime | None, Meta(description="The same time on each visitor's clock, instead of send_at.")
+    ] = None
+    best_hour: Annotated[
+        BestHour | None, Meta(description="Each visitor at the hour at which they look and click most.")
     ] = None
     quiet_hours: Annotated[
         WithQuietHours, Meta(description="Transactional messages always override those of the site.")

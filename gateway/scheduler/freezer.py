@@ -8,7 +8,7 @@ from gateway.context import Context
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.scheduler.judging import judge
-from gateway.scheduler.source import Step, read_step
+from gateway.scheduler.source import Step, count_unknown, hours_of_sites, read_step
 from storage import batches, messages, rollups, sites
 from storage.database import Transaction
 from storage.messages import Message
@@ -34,12 +34,13 @@ class Freezer:
 
     async def step(self) -> bool:
         """Some steps for every message that is being frozen; whether there was any."""
-        freezing, found = await self._database.read(_look)
+        now = self._clock.now()
+        freezing, found, hours = await self._database.read(lambda tx: _look(tx, now))
         # The least judged first: a small site does not wait until large ones are done.
         chosen = sorted(freezing, key=lambda message: message.judged)[:AT_ONCE]
         await asyncio.gather(
             *(
-                self._advance(Timetable.of(message, found[message.site_id]))
+                self._advance(Timetable.of(message, found[message.site_id], hours.get(message.site_id, ())))
                 for message in chosen
                 if message.site_id in found  # else it was deleted just now, and its messages go with it
             )
@@ -68,6 +69,7 @@ class Freezer:
         """One step; with `audience` the last. False when somebody else took it, or the message has ended."""
         message, now = timetable.message, self._clock.now()
         judged = judge(timetable, step.rows, now, self._ids)
+        unknown = 0 if audience is None else await count_unknown(self._database, message)
 
         async def body(tx: Transaction) -> bool:
             if not await messages.freeze_advance(tx, message.id, cursor, step.end, len(step.rows)):
@@ -75,7 +77,7 @@ class Freezer:
             await batches.add_many(tx, judged.batches)
             await rollups.add_many(tx, judged.skipped)
             if audience is not None:
-                await messages.frozen(tx, message.id, audience, 0, now)
+                await messages.frozen(tx, message.id, audience, unknown, now)
             return True
 
         written = await self._database.write(body)
@@ -86,6 +88,9 @@ class Freezer:
         return written
 
 
-async def _look(tx: Transaction) -> tuple[Sequence[Message], Mapping[int, Site]]:
+async def _look(
+    tx: Transaction, now: int
+) -> tuple[Sequence[Message], Mapping[int, Site], Mapping[int, Sequence[int]]]:
     freezing = await messages.freezing(tx, LOOK_AT)
-    return freezing, await sites.by_ids(tx, {message.site_id for message in freezing})
+    found = await sites.by_ids(tx, {message.site_id for message in freezing})
+    return freezing, found, await hours_of_sites(tx, freezing, now)

@@ -9,10 +9,12 @@ from gateway.audience import AudienceSpec, read_audience
 from gateway.campaigns.freezing import frozen_condition, is_expression
 from gateway.campaigns.plan import Timetable
 from gateway.campaigns.rules import read_rules
-from storage import audiences, deliveries, site_hours, subscriptions
-from storage.database import Row, Transaction
+from storage import audiences, deliveries, recipients, site_hours, subscriptions
+from storage.database import Database, Row, Transaction
 from storage.messages import Message
 from storage.subscriptions import SubscriptionState
+
+NAMES = 10_000  # in one read
 
 
 class Step(NamedTuple):
@@ -32,7 +34,8 @@ class Named(NamedTuple):
 
 def is_named(audience: AudienceSpec) -> bool:
     """Whether it is small enough to be read and frozen in one transaction."""
-    return not (audience.all is True or audience.failures_of is not UNSET or is_expression(audience))
+    in_steps = audience.all is True or audience.failures_of is not UNSET or audience.uploaded is not UNSET
+    return not (in_steps or is_expression(audience))
 
 
 async def hours_of_sites(tx: Transaction, found: Iterable[Message], now: int) -> Mapping[int, Sequence[int]]:
@@ -50,6 +53,10 @@ async def read_step(tx: Transaction, timetable: Timetable, cursor: int, limit: i
     ceiling = message.freeze_ceiling
     assert ceiling is not None, "a message that has started has a ceiling"
     details = not timetable.is_plain
+    if audience.uploaded is not UNSET:
+        list_id = audience.uploaded
+        page = await recipients.step(tx, message.site_id, list_id, cursor, ceiling, limit, details=details)
+        return Step(*page)
     if message.resolved is not None:
         condition = frozen_condition(message.resolved)
         found = await audiences.step(tx, message.site_id, condition, cursor, ceiling, limit, details=details)
@@ -69,6 +76,18 @@ async def _failures(
     found = await subscriptions.by_ids(tx, site_id, ids) if ids else ()
     rows = await _active(tx, timetable, [row[:3] for row in found])
     return Step(rows, failed[-1].subscription_id if failed else cursor, len(failed) < limit)
+
+
+async def count_unknown(database: Database, message: Message) -> int:
+    """Uploaded names that nobody has, read page by page; 0 for audiences that were not uploaded."""
+    list_id = read_audience(message.audience_spec).uploaded
+    unknown, after = 0, "" if list_id else None
+    while list_id and after is not None:
+        found, after = await database.read(
+            lambda tx, name=after: recipients.unknown_after(tx, message.site_id, list_id, name, NAMES)  # type: ignore[misc]
+        )
+        unknown += found
+    return unknown
 
 
 async def read_named(tx: Transaction, timetable: Timetable) -> Named:

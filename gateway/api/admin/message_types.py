@@ -204,9 +204,7 @@ def merge(change: MessageChange, before: messages.Message, *, now: int) -> Draft
     rules = _rules(change, read_rules(before))
     return Draft(
         content=_content(change, read_content(before)),
-        audience=read_audience(before.audience_spec)
-        if change.audience is UNSET
-        else to_spec(change.audience),
+        audience=_audience(change, read_audience(before.audience_spec)),
         priority=before.priority if change.priority is UNSET else change.priority,
         # Where a rule says when to start, both are an error only if both are asked for at once.
         send_at=_time(change.send_at, None if rules.local_time or rules.recurrence else send_at, "send_at"),
@@ -221,6 +219,13 @@ def _time(given: Moment | UnsetType | None, before: int | None, path: str) -> in
     if given is UNSET:
         return before
     return None if given is None else from_moment(given, path)
+
+
+def _audience(change: MessageChange, before: AudienceSpec) -> AudienceSpec:
+    if change.audience is UNSET:
+        return before
+    after = to_spec(change.audience)
+    return before if after.uploaded is not UNSET and before.uploaded is not UNSET else after
 
 
 def _content(change: MessageChange, before: Content) -> Content:
