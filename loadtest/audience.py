@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from storage.ids import IdSource
 from storage.messages import Message, Priority, Progress
 from storage.opening import open_database
 from storage.sites import Identity, Site
+from storage.subscription import Attribute
 from storage.subscriptions import NewSubscription
 
 MASTER_KEY = bytes(32)
@@ -72,8 +73,18 @@ async def open_context(folder: Path, push_hosts: str, database_url: str = "") ->
         await database.close()
 
 
-async def add_audience(context: Context, url: str, count: int) -> int:
-    """A site with `count` subscribers whose endpoints are under `url`, and a message to all; its id."""
+PLAIN = Notification("Everything must go", body="The winter sale ends tonight at midnight.")
+PERSONAL = Notification(
+    "Hello {{ attributes.first_name | default: 'there' }}",
+    body="The winter sale in {{ attributes.city }} ends tonight at midnight.",
+)
+
+
+async def add_audience(context: Context, url: str, count: int, notification: Notification = PLAIN) -> int:
+    """A site with `count` subscribers whose endpoints are under `url`, and a message to all; its id.
+
+    Of each a name and a city are known if the notification asks for them.
+    """
     site = Site(
         id=context.ids.next(),
         name="Benchmark",
@@ -84,7 +95,8 @@ async def add_audience(context: Context, url: str, count: int) -> int:
         created_at=context.clock.now(),
     )
     key = seal_key(context, site.id, ApplicationServerKey.generate())
-    message = _message(context, site.id)
+    message = _message(context, site.id, notification)
+    attributes = {"first_name": "Ann", "city": "Berlin"} if notification is PERSONAL else {}
 
     async def add_site(tx: Transaction) -> None:
         await sites.add(tx, site)
@@ -94,7 +106,10 @@ async def add_audience(context: Context, url: str, count: int) -> int:
     browsers = make_browsers(min(count, MOST_BROWSERS))
     for start in range(0, count, PAGE):
         page = [
-            (context.ids.next(), _subscription(context, f"{url}/wp/{number:024x}", browser, key.id))
+            (
+                context.ids.next(),
+                _subscription(context, f"{url}/wp/{number:024x}", browser, key.id, attributes),
+            )
             for number in range(start, min(start + PAGE, count))
             for browser in (browsers[number % len(browsers)],)
         ]
@@ -121,19 +136,21 @@ async def progress_of(context: Context, message_id: int) -> Progress:
     return progress
 
 
-def _subscription(context: Context, endpoint: str, browser: Browser, key_id: int) -> NewSubscription:
+def _subscription(
+    context: Context, endpoint: str, browser: Browser, key_id: int, attributes: Mapping[str, Attribute]
+) -> NewSubscription:
     return NewSubscription(
         endpoint=endpoint,
         provider=PROVIDER,
         key_id=key_id,
         p256dh=browser.p256dh,
         auth=browser.auth,
+        attributes=attributes,
         created_at=context.clock.now(),
     )
 
 
-def _message(context: Context, site_id: int) -> Message:
-    notification = Notification("Everything must go", body="The winter sale ends tonight at midnight.")
+def _message(context: Context, site_id: int, notification: Notification) -> Message:
     now = context.clock.now()
     return Message(
         id=context.ids.next(),

@@ -21,7 +21,8 @@ from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 
-from loadtest.audience import add_audience, freeze, open_context, progress_of
+from gateway.content import Notification
+from loadtest.audience import PERSONAL, PLAIN, add_audience, freeze, open_context, progress_of
 from loadtest.contenders import Audience, Used, run_gateway, run_gateway_without_pushing, run_pywebpush
 from loadtest.delay import far_away
 from loadtest.outside import NODE, RUST
@@ -46,8 +47,10 @@ class Bench:
     sink: Sink
     numbers: Iterator[int]
 
-    def gateway(self, subscribers: int, senders: int = 1) -> Sequence[Used]:
-        audience = self._audience(subscribers)
+    def gateway(
+        self, subscribers: int, senders: int = 1, notification: Notification = PLAIN
+    ) -> Sequence[Used]:
+        audience = self._audience(subscribers, notification=notification)
         used = _apart(senders, run_gateway, audience, self.sink.ca_file)
         return _checked(audience, subscribers, used)
 
@@ -58,13 +61,15 @@ class Bench:
     def pywebpush(self, messages: int) -> Sequence[Used]:
         return _apart(1, run_pywebpush, self.sink.url, self.sink.ca_file, messages)
 
-    def _audience(self, subscribers: int, database_url: str = "") -> Audience:
+    def _audience(
+        self, subscribers: int, database_url: str = "", notification: Notification = PLAIN
+    ) -> Audience:
         folder, hosts = self.folder / str(next(self.numbers)), f"localhost:{self.sink.port}"
         folder.mkdir()
 
         async def prepare() -> int:
             async with open_context(folder, hosts, database_url) as context:
-                message_id = await add_audience(context, self.sink.url, subscribers)
+                message_id = await add_audience(context, self.sink.url, subscribers, notification)
                 await freeze(context)
                 return message_id
 
@@ -113,6 +118,8 @@ def side_by_side(bench: Bench, subscribers: int, rounds: int, notes: list[str]) 
 def more(bench: Bench, subscribers: int, sizes: Sequence[int], notes: list[str]) -> Iterator[Row]:
     """Scaling, the long way and the work without pushes, one after the other."""
     yield Row("two senders", subscribers, [bench.gateway(subscribers, senders=2)])
+    personal = bench.gateway(subscribers, notification=PERSONAL)
+    yield Row("one sender, personal texts (two macros)", subscribers, [personal])
     with far_away(bench.sink.port, ROUND_TRIP) as port:
         far = replace(bench, sink=replace(bench.sink, port=port))
         name = f"one sender, {ROUND_TRIP * 1000:.0f} ms round trip"
