@@ -27,11 +27,13 @@ def recurrence_of(series: Message) -> Recurrence:
 def carry_over(before: Message, wanted: Message) -> Message:
     """`wanted`, a message as it is to be after a change, with what a change leaves alone.
 
-    InvalidRequest when an occurrence is to recur itself.
+    InvalidRequest when an occurrence is to recur itself, or a test.
     """
     series = MessageKind.SERIES
-    if before.kind is MessageKind.OCCURRENCE and wanted.kind is series:
-        raise InvalidRequest(errors=[FieldError("recurrence", "An occurrence of a series cannot recur.")])
+    if wanted.kind is series and before.kind not in (MessageKind.ONCE, series):
+        raise InvalidRequest(
+            errors=[FieldError("recurrence", "This belongs to another message and cannot recur.")]
+        )
     kind = wanted.kind if series in (wanted.kind, before.kind) else before.kind
     send_at = wanted.send_at
     if (
