@@ -78,8 +78,8 @@ class Walker:
         definition, size = read_definition(automation), self._page
         while size:
             page = await self._database.read(
-                lambda tx, n=size: _read(tx, automation, definition, site, now, n)
-            )  # type: ignore[misc]
+                partial(_read, automation=automation, definition=definition, site=site, now=now, limit=size)
+            )
             if not page.places:
                 return False
             work = self._judge(definition, site, page, now)

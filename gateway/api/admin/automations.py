@@ -38,15 +38,16 @@ class Trigger(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tru
     event: Annotated[EventName | UnsetType, Meta(description="The event's name.")] = UNSET
 
 
+Nobody = Annotated[Audience | UnsetType, Meta(description="Not to be given: visitors come by themselves.")]
+
+
 class Step(NewMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A message, but for whom and when."""
 
     after: Annotated[
         int, Meta(ge=0, le=LONGEST, description="Seconds after the trigger, or after the step before.")
     ]
-    audience: Annotated[  # type: ignore[assignment]
-        Audience | UnsetType, Meta(description="Nobody may be named: visitors come by themselves.")
-    ] = UNSET
+    audience: Nobody = UNSET  # type: ignore[assignment]
 
 
 Steps = Annotated[list[Step], Meta(min_length=1, max_length=MOST_STEPS)]

@@ -1,0 +1,369 @@
+"""Visitors walk through automations: every step once, at its time, however the scheduler fares."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.enrolment import end_own
+from gateway.metrics import Metrics
+from gateway.scheduler import walker as walking
+from gateway.scheduler.walker import Walker
+from storage import automations, batches, rollups, subscriptions
+from storage.automations import AutomationState, Entry
+from storage.database import Database, Transaction
+from storage.messages import MessageState
+from storage.rollups import Rollup
+from storage.subscriptions import SubscriptionState
+from tests.fakes.flaky_database import FlakyDatabase
+from tests.unit.installation import Installation
+from tests.unit.scheduler.walking import Automated, automate, step
+from tests.unit.sending import finish
+
+
+class Killed(Exception):
+    pass
+
+
+class DyingDatabase(FlakyDatabase):
+    """The process dies with the `last` write: before it is committed, or right after."""
+
+    def __init__(self, database: Database, last: int, *, committed: bool) -> None:
+        super().__init__(database)
+        self._last = last
+        self._committed = committed
+
+    async def write(self, body: Any) -> Any:
+        if self.writes >= self._last and not self._committed:
+            raise Killed
+        result = await super().write(body)
+        if self.writes > self._last:
+            raise Killed
+        return result
+
+
+async def run(walker: Walker) -> None:
+    while await walker.step():
+        pass
+
+
+async def crowd(installation: Installation, automated: Automated, count: int) -> list[int]:
+    """Visitors who had a cart a moment ago."""
+    ids = await installation.subscribe(count)
+    entry = Entry(automated.made.automation.id, installation.clock.now(), again=True)
+    for start in range(0, count, 1_000):
+        part = ids[start : start + 1_000]
+
+        async def body(tx: Transaction, part: list[int] = part) -> None:
+            for id in part:
+                await automations.enter(tx, installation.site.id, id, [entry])
+
+        await installation.database.write(body)
+    return ids
+
+
+async def test_each_step_comes_its_time_after_the_one_before(installation: Installation) -> None:
+    [ann] = await installation.subscribe(1)
+    automated = await automate(installation, step(60), step(0), step(3_600))
+    await automated.happens(ann, "cart")
+    await automated.walk()
+    assert await automated.got() == {}
+
+    installation.clock.advance(60)
+    await automated.walk()
+    assert await automated.got() == {ann: [0, 1]}
+    installation.clock.advance(3_599)
+    await automated.walk()
+    assert await automated.got() == {ann: [0, 1]}
+    installation.clock.advance(1)
+    await automated.walk()
+    assert await automated.got() == {ann: [0, 1, 2]}
+    assert await automated.waiting() == 0
+
+
+async def test_after_a_long_standstill_nobody_gets_all_steps_at_once(installation: Installation) -> None:
+    [ann] = await installation.subscribe(1)
+    automated = await automate(installation, step(60), step(3_600))
+    await automated.happens(ann, "cart")
+    installation.clock.advance(86_400)  # no scheduler all day
+
+    await automated.walk()
+    assert await automated.got() == {ann: [0]}
+    installation.clock.advance(3_599)
+    await automated.walk()
+    assert await automated.got() == {ann: [0]}
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("last", [0, 1, 3])
+async def test_a_scheduler_that_is_killed_leaves_nobody_out_and_sends_nothing_twice(
+    installation: Installation, last: int, committed: bool
+) -> None:
+    automated = await automate(installation, step(0), step(60))
+    ids = await crowd(installation, automated, 500)
+    dying = DyingDatabase(installation.database, last, committed=committed)
+    doomed = replace(installation.context, database=dying)
+    with pytest.raises(Killed):
+        await run(Walker(doomed, Metrics(), page=100))
+    await automated.walk()
+    assert await automated.got() == {id: [0] for id in ids}
+
+    installation.clock.advance(60)
+    await automated.walk()
+    assert await automated.got() == {id: [0, 1] for id in ids}
+
+
+async def test_walkers_that_race_send_nothing_twice(installation: Installation) -> None:
+    automated = await automate(installation, step(0), step(0), step(60))
+    ids = await crowd(installation, automated, 700)
+    await asyncio.gather(automated.walk(90), automated.walk(70), automated.walk(110))
+    await automated.walk()
+    assert await automated.got() == {id: [0, 1] for id in ids}
+    for message_id in automated.messages:
+        progress = await installation.progress(message_id)
+        assert progress is not None
+        assert progress.audience == (0 if message_id == automated.messages[2] else 700)
+
+
+async def test_who_buys_while_a_page_is_made_is_not_on_it(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    automated = await automate(installation, step(0), step(60))
+    ids = await crowd(installation, automated, 20)
+    buyers = ids[5:8]
+    judge = Walker._judge
+    left = list(buyers)
+
+    def buy_then_judge(self: Walker, *arguments: Any) -> Any:
+        work = judge(self, *arguments)
+        if left:
+            bought.append(asyncio.ensure_future(automated.happens(left.pop(), "purchase")))
+        return work
+
+    bought: list[asyncio.Future[None]] = []
+    monkeypatch.setattr(Walker, "_judge", buy_then_judge)
+    write = installation.database.write
+
+    async def write_after(body: Any) -> Any:
+        if bought and asyncio.current_task() not in bought:
+            await asyncio.gather(*bought)
+        return await write(body)
+
+    monkeypatch.setattr(installation.database, "write", write_after)
+    await automated.walk()
+    assert await automated.got() == {id: [0] for id in ids if id not in buyers}
+    assert await automated.waiting() == len(ids) - len(buyers)
+
+
+async def test_who_cannot_be_sent_to_leaves(installation: Installation) -> None:
+    automated = await automate(installation, step(0), step(60))
+    gone, erased, ann = await crowd(installation, automated, 3)
+    site_id, now = installation.site.id, installation.clock.now()
+    await installation.database.write(
+        lambda tx: subscriptions.end(tx, site_id, gone, SubscriptionState.GONE, now)
+    )
+    await installation.database.write(lambda tx: subscriptions.erase(tx, site_id, erased, now))
+    await automated.walk()
+    assert await automated.got() == {ann: [0]}
+    assert await automated.waiting() == 1
+    progress = await installation.progress(automated.messages[0])
+    assert progress is not None
+    assert progress.audience == 1
+
+
+async def test_a_paused_automation_stands_still_and_goes_on(installation: Installation) -> None:
+    automated = await automate(installation, step(60), step(60))
+    ann, bob, cay = await installation.subscribe(3)
+    await automated.happens(ann, "cart")
+    await automated.happens(bob, "cart")
+    await automated.change(state=AutomationState.PAUSED)
+    await automated.happens(cay, "cart")
+    await automated.happens(bob, "purchase")
+    installation.clock.advance(600)
+    await automated.walk()
+    assert await automated.got() == {}
+
+    await automated.change(state=AutomationState.ACTIVE)
+    await automated.walk()
+    assert await automated.got() == {ann: [0]}
+    assert await automated.waiting() == 1
+
+
+async def test_a_large_automation_holds_up_no_other(installation: Installation) -> None:
+    large = await automate(installation, step(0), step(0), step(0))
+    await crowd(installation, large, 1_000)
+    small = await automate(installation, step(0))
+    await crowd(installation, small, 1)
+    await Walker(installation.context, Metrics(), page=50).step()
+
+    rows = await installation.database.read(
+        lambda tx: automations.due_places(tx, small.made.automation.id, installation.clock.now(), 10)
+    )
+    assert rows == []
+    assert await large.waiting() == 1_000
+    progress = await installation.progress(small.messages[0])
+    assert progress is not None
+    assert progress.audience == 1
+
+
+async def test_more_automations_than_one_look_finds_have_all_their_turn(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walking, "LOOK_AT", 2)
+    every = [await automate(installation, step(0)) for _ in range(5)]
+    for each in every:
+        await crowd(installation, each, 30)
+    walker = Walker(installation.context, Metrics(), page=10)
+    for _ in range(4):  # two at a time, and back to the first
+        await walker.step()
+    for each in every:
+        progress = await installation.progress(each.messages[0])
+        assert progress is not None
+        assert progress.audience >= 10
+    await every[0].walk()
+    assert [await each.waiting() for each in every] == [0] * 5
+
+
+async def test_progress_of_a_step_adds_up_while_visitors_come_and_go(installation: Installation) -> None:
+    automated = await automate(installation, step(0))
+    [message_id] = automated.messages
+    for wave in (3, 4):
+        await crowd(installation, automated, wave)
+        await automated.walk()
+        stored = await installation.message(message_id)
+        assert stored.state is MessageState.SENDING
+        progress = await installation.progress(message_id)
+        assert progress is not None
+        assert progress.remaining == wave
+        await installation.database.write(lambda tx: batches.drop_untouched(tx, message_id))
+        # As if it had been sent: only the counters move.
+        moved = Rollup(installation.site.id, message_id, 0, "fcm", installation.clock.now(), "accepted", wave)
+        await installation.database.write(lambda tx, moved=moved: rollups.add_many(tx, [moved]))  # type: ignore[misc]
+        await finish(installation)
+        assert (await installation.message(message_id)).state is MessageState.OPEN
+    progress = await installation.progress(message_id)
+    assert progress is not None
+    assert (progress.audience, progress.accepted, progress.remaining) == (7, 7, 0)
+
+
+AFTER = (60, 0, 300)  # seconds
+
+doings = st.lists(
+    st.one_of(
+        st.tuples(st.just("cart"), st.integers(0, 3)),
+        st.tuples(st.just("purchase"), st.integers(0, 3)),
+        st.tuples(st.just("unsubscribe"), st.integers(0, 3)),
+        st.tuples(st.just("gone"), st.integers(0, 3)),
+        st.tuples(st.just("wait"), st.sampled_from([1, 30, 60, 299, 300, 5_000])),
+        st.tuples(st.just("walk"), st.integers(1, 5)),
+        st.tuples(st.just("crash"), st.integers(0, 2)),
+        st.tuples(st.just("pause"), st.just(0)),
+        st.tuples(st.just("resume"), st.just(0)),
+    ),
+    min_size=5,
+    max_size=40,
+)
+
+
+class Model:
+    """What is promised, without databases: who stands where, and what each got in each pass."""
+
+    def __init__(self, once: bool, restart: bool) -> None:
+        self.once, self.restart = once, restart
+        self.now, self.active = 0, True
+        self.places: dict[int, tuple[int, int]] = {}
+        self.been: set[int] = set()
+        self.away: set[int] = set()
+        self.got: dict[int, list[int]] = {}
+
+    def do(self, what: str, which: int) -> None:
+        if what == "wait":
+            self.now += which
+        elif what in ("pause", "resume"):
+            self.active = what == "resume"
+        elif what in ("unsubscribe", "gone"):
+            self.away.add(which)
+            if what == "unsubscribe":
+                self.places.pop(which, None)
+        elif what == "purchase":
+            self.places.pop(which, None)
+        elif what == "cart" and self.active and which not in self.away:
+            inside = which in self.places
+            if (inside and self.restart) or (not inside and not (self.once and which in self.been)):
+                self.places[which] = (0, self.now + AFTER[0])
+                self.been.add(which)
+        elif what == "cart" and not self.active and self.restart:
+            self.places.pop(which, None)
+
+    def walk(self) -> None:
+        while self.active and (due := [v for v, (_, at) in self.places.items() if at <= self.now]):
+            for visitor in due:
+                at, _ = self.places.pop(visitor)
+                if visitor in self.away:
+                    continue
+                self.got.setdefault(visitor, []).append(at)
+                if at + 1 < len(AFTER):
+                    self.places[visitor] = (at + 1, self.now + AFTER[at + 1])
+
+
+@given(doings=doings, once=st.booleans(), restart=st.booleans())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_happens_everybody_gets_what_the_model_says(
+    installation: Installation, doings: list[tuple[str, int]], once: bool, restart: bool
+) -> None:
+    model = Model(once, restart)
+    cancel_on = ("purchase", "cart") if restart else ("purchase",)
+    automated = await automate(installation, *map(step, AFTER), once=once, cancel_on=cancel_on)
+    try:
+        await live(automated, model, [*doings, ("walk", 2), ("resume", 0), ("wait", 10_000), ("walk", 3)])
+    finally:
+        await automated.delete()
+
+
+async def live(automated: Automated, model: Model, doings: list[tuple[str, int]]) -> None:
+    installation = automated.installation
+    visitors = await installation.subscribe(4)
+    for what, which in doings:
+        model.do(what, which)
+        if what == "wait":
+            installation.clock.advance(which)
+        elif what == "walk":
+            model.walk()
+            await automated.walk(which)
+        elif what == "crash":
+            # A part of the walk may have been done. Go on at once: the model knows no half walks.
+            model.walk()
+            dying = DyingDatabase(installation.database, which, committed=bool(which % 2))
+            with suppress(Killed):
+                await Walker(replace(installation.context, database=dying), Metrics(), 2).step()
+            await automated.walk()
+        elif what in ("pause", "resume"):
+            state = AutomationState.PAUSED if what == "pause" else AutomationState.ACTIVE
+            await automated.change(state=state)
+        else:
+            await befall(automated, visitors[which], what)
+
+    got = await automated.got()
+    assert {visitors.index(id): steps for id, steps in got.items()} == model.got
+    assert await automated.waiting() == len(model.places)
+    for number, message_id in enumerate(automated.messages):
+        progress = await installation.progress(message_id)
+        assert progress is not None
+        assert progress.audience == sum(steps.count(number) for steps in model.got.values())
+
+
+async def befall(automated: Automated, visitor: int, what: str) -> None:
+    installation = automated.installation
+    site_id, now = installation.site.id, installation.clock.now()
+    if what == "unsubscribe":
+        await end_own(installation.context, site_id, visitor)
+    elif what == "gone":
+        await installation.database.write(
+            lambda tx: subscriptions.end(tx, site_id, visitor, SubscriptionState.GONE, now)
+        )
+    else:
+        await automated.happens(visitor, what)
