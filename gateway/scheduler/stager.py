@@ -22,7 +22,7 @@ from storage.throttles import EVERY_PROVIDER, EVERY_SITE
 
 log = Log(__name__)
 
-AT_ONCE = 200  # messages in one look
+AT_ONCE = 100  # messages in one look
 LOOK_AGAIN = 1_000  # milliseconds, at messages of which anything may change at any time
 LOOK_AT_PAUSED = 5_000
 
