@@ -38,11 +38,10 @@ def check_stages(rules: Rules, starts_at: int, expires_at: int | None) -> list[F
     field = "variants.winner" if rules.rollout is None else "rollout"
     if rules.rollout is not None and rules.variants is not None and rules.variants.winner is not None:
         errors.append(FieldError(field, "Both a winner and a roll-out would hold the rest: choose one."))
-    for name, rule in (("local_time", rules.local_time), ("best_hour", rules.best_hour)):
-        if rule is not None:
-            errors.append(
-                FieldError(field, f"With {name} there is no moment at which the first part is done.")
-            )
+    if rules.local_time is not None:  # best_hour looks for itself (check_best_hour)
+        errors.append(
+            FieldError(field, "With local_time there is no moment at which the first part is done.")
+        )
     return errors
 
 

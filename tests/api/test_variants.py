@@ -85,7 +85,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"rollout": ROLLOUT, "expires_at": "2026-01-01T00:30:00Z"}, "rollout.after"),
     ({"rollout": ROLLOUT, "local_time": {"at": "2026-12-01T09:00", "late": "send"}}, "rollout"),
     ({**winner(), "local_time": {"at": "2026-12-01T09:00", "late": "send"}}, "variants.winner"),
-    ({"rollout": ROLLOUT, "best_hour": {"within_hours": 24}}, "rollout"),
+    ({"rollout": ROLLOUT, "best_hour": {"within_hours": 24}}, "best_hour"),
     ({"auto_pause": {"failure_rate": 0}}, "auto_pause.failure_rate"),
     ({"auto_pause": {"failure_rate": 0.5, "least": 0}}, "auto_pause.least"),
 ]
