@@ -80,9 +80,10 @@ def test_a_template_that_works_for_nobody_is_refused_with_its_line(
     "source",
     [
         "{% for each in (1..1000000000) %}{% endfor %}",
-        "{% for a in (1..100) %}{% for b in (1..100) %}x{% endfor %}{% endfor %}",
-        "{% for each in (1..150) %}{% endfor %}" * 2,
-        "{% for each in (1..150) %}" + "a long text " * 5 + "{% endfor %}",
+        "{% for a in (1..100) %}{% for b in (1..1000) %}x{% endfor %}{% endfor %}",
+        "{% for each in (1..4000) %}{% endfor %}" * 2,
+        "{% for each in (1..75) %}" + "a long text " * 6 + "{% endfor %}",
+        "{% for each in (1..100) %}" + "{{ data.none }}" * 50 + "{% endfor %}",
         "{% assign a = 'xxxxxxxxxx' %}{% for each in (1..50) %}{% assign a = a | append: a %}{% endfor %}",
         "{% assign a = 99999 %}{% for each in (1..100) %}{% assign a = a | times: a %}{% endfor %}",
         "{{ 'xxxxxxxxxx'" + " | replace: 'x', 'xxxxxxxxxx'" * 50 + " }}",
@@ -97,7 +98,7 @@ def test_a_template_that_goes_on_or_grows_without_end_is_stopped_at_once(source:
 
 
 def test_loops_are_counted_over_all_texts_of_a_recipient() -> None:
-    text, reading = parse_text("{% for each in (1..150) %}{% endfor %}"), Reading(ANN)
+    text, reading = parse_text("{% for each in (1..4000) %}{% endfor %}"), Reading(ANN)
     text.render(reading)
     with pytest.raises(ResourceLimitError):
         text.render(reading)
