@@ -29,6 +29,7 @@ from gateway.subscription_fields import (
 )
 from gateway.subscriptions import SubscriptionChange, apply_change, existing
 from gateway.tokens import SUBSCRIPTION_TOKENS, issue_subscription_token, read_subscription_token
+from gateway.visitor import Visitor
 from gateway.webpush.errors import InvalidKey
 from gateway.webpush.keys import decode_p256dh
 from storage import automations, keys, rollups, subscriptions
@@ -98,7 +99,12 @@ class Enrolled:
 
 
 async def enrol(
-    context: Context, ceiling: HourlyCeiling, known: AutomationCache, site: Site, enrolment: Enrolment
+    context: Context,
+    ceiling: HourlyCeiling,
+    known: AutomationCache,
+    site: Site,
+    enrolment: Enrolment,
+    visitor: Visitor,
 ) -> Enrolled:
     """Make, refresh, revive or replace a browser's subscription. Who is new or comes back enters automations.
 
@@ -106,7 +112,7 @@ async def enrol(
     key; TooManyRequests: the ceiling.
     """
     now = context.clock.now()
-    new = _checked(context, site, enrolment, now)
+    new = _checked(context, site, enrolment, visitor, now)
     public_key = _public_key(enrolment.application_server_key)
     replaced = None if enrolment.replaces is None else _replaced(context, site.id, enrolment.replaces)
     id = context.ids.next()
@@ -174,7 +180,9 @@ async def end_own(context: Context, site_id: int, id: int) -> None:
     await context.database.write(body)
 
 
-def _checked(context: Context, site: Site, enrolment: Enrolment, now: int) -> NewSubscription:
+def _checked(
+    context: Context, site: Site, enrolment: Enrolment, visitor: Visitor, now: int
+) -> NewSubscription:
     """InvalidRequest with everything that can be seen without the database."""
     errors = check_fields(enrolment.attributes, enrolment.timezone)
     if enrolment.external_id is not None:
@@ -197,6 +205,9 @@ def _checked(context: Context, site: Site, enrolment: Enrolment, now: int) -> Ne
         timezone=enrolment.timezone,
         tags=tuple(dict.fromkeys(enrolment.tags or ())),
         attributes=enrolment.attributes or {},
+        country=visitor.country,
+        browser=visitor.browser,
+        platform=visitor.platform,
         created_at=now,
     )
 

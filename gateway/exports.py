@@ -8,6 +8,7 @@ from gateway import audit
 from gateway.context import Context
 from gateway.push_subscription import PushKeys
 from gateway.subscription_lines import SubscriptionLine
+from gateway.visitor import Browser, Platform
 from gateway.webpush.keys import encode_base64url
 from storage import audit as stored_audit
 from storage import keys, sites, subscriptions
@@ -58,6 +59,9 @@ def _line(subscription: Subscription, public_keys: Mapping[int, str]) -> Subscri
         external_id=subscription.external_id,
         language=subscription.language,
         timezone=subscription.timezone,
+        country=subscription.country,
+        browser=None if subscription.browser is None else Browser(subscription.browser),
+        platform=None if subscription.platform is None else Platform(subscription.platform),
         key_id=encode_id(Kind.KEY, subscription.key_id),
         application_server_key=public_keys.get(subscription.key_id),
     )

@@ -147,6 +147,9 @@ class _Import:
             timezone=read.timezone,
             tags=tuple(dict.fromkeys(read.tags or ())),
             attributes=read.attributes or {},
+            country=read.country,
+            browser=read.browser,
+            platform=read.platform,
             created_at=self._now,
         )
 

@@ -7,7 +7,8 @@ its events.
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -17,9 +18,10 @@ from gateway.errors import FieldError, InvalidRequest, Unavailable
 from gateway.event_counts import EventCounts
 from gateway.master_key import MasterKey
 from gateway.site_cache import SiteCache
+from gateway.site_settings import read_settings
 from gateway.tokens import EVENT_TOKENS, EventToken, EventTokenRefusal, EventTokenRefused, read_event_token
 from storage import events
-from storage.database import Database, Transaction
+from storage.database import Database
 from storage.errors import NotFound as NotStored
 from storage.events import Event, EventKind
 
@@ -152,11 +154,9 @@ class EventIngest:
         return group, answers
 
     async def _write(self, group: Sequence[Event], answers: Collection[asyncio.Future[None]]) -> None:
-        async def body(tx: Transaction) -> None:
-            await events.record(tx, group)
-
         try:
-            await self._database.write(body)
+            zones = await self._zones(group)
+            await self._database.write(lambda tx: events.record(tx, group, zones))
         except Exception as exc:  # whatever it is, it is the answer of those who wait, and they are told
             self.counts.refused["not_stored"] += len(group)
             _fail(answers, exc)
@@ -165,6 +165,14 @@ class EventIngest:
             for answer in answers:
                 if not answer.done():
                     answer.set_result(None)
+
+    async def _zones(self, group: Sequence[Event]) -> Mapping[int, str]:
+        """Those of sites, for visitors whose own is not known."""
+        zones = {}
+        for site_id in {event.site_id for event in group}:
+            with suppress(NotStored):  # deleted a moment ago
+                zones[site_id] = read_settings(await self._sites.get(site_id)).timezone
+        return zones
 
     def _key_of(self, site_id: int) -> bytes:
         return self._master_key.derive(EVENT_TOKENS, site_id)

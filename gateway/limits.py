@@ -68,6 +68,11 @@ def client_address(request: BaseRequest, trusted: Sequence[IPv4Network | IPv6Net
     return address
 
 
+def comes_through(request: BaseRequest, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Whether a trusted proxy handed it over: then its headers are that proxy's word."""
+    return bool(trusted) and _is_trusted(_parse(request.remote or "") or _NOBODY, trusted)
+
+
 def _is_trusted(address: IPAddress, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
     return any(address in network for network in trusted)
 

@@ -4,6 +4,7 @@ The sentence begins with the setting's name: "GATEWAY_PORT" + " must be a number
 """
 
 import os
+import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -16,6 +17,8 @@ SHORTEST_ADMIN_TOKEN = 16  # characters; guesses are not slowed down
 LONGEST_ADMIN_TOKEN = 256
 
 IPNetwork = IPv4Network | IPv6Network
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")  # a token (RFC 9110 section 5.1)
 
 
 class HostPort(NamedTuple):
@@ -100,6 +103,12 @@ def parse_push_hosts(text: str) -> PushHosts:
 
 def parse_hosts(text: str) -> tuple[HostPort, ...]:
     return tuple(_host_port(item) for item in _items(text))
+
+
+def parse_header_name(text: str) -> str:
+    if not _HEADER.fullmatch(text):
+        raise ValueError("must be the name of a header, CF-IPCountry say")
+    return text
 
 
 def parse_networks(text: str) -> tuple[IPNetwork, ...]:

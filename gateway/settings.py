@@ -21,6 +21,7 @@ from gateway.setting_values import (
     parse_choice,
     parse_database_url,
     parse_directory,
+    parse_header_name,
     parse_hosts,
     parse_networks,
     parse_number,
@@ -120,6 +121,15 @@ class Settings:
         default=(),
         metadata=_told(parse_networks, "none", "Networks, `10.0.0.0/8,…`, whose `X-Forwarded-For` counts."),
     )
+    country_header: str | None = field(
+        default=None,
+        metadata=_told(
+            parse_header_name,
+            "off",
+            "The header in which a trusted proxy says the visitor's country, `CF-IPCountry` say; "
+            "needs `GATEWAY_TRUSTED_PROXIES`.",
+        ),
+    )
     outbound_private: tuple[HostPort, ...] = field(
         default=(),
         metadata=_told(parse_hosts, "none", "Private hosts, `host[:port],…`, that webhooks may reach."),
@@ -155,6 +165,8 @@ def load_settings(environ: Mapping[str, str], config: Path | None = None) -> Set
                 values[name] = _FIELDS[name].metadata["parse"](given.text)
             except ValueError as exc:
                 problems.append(f"{given.label} {exc}.")
+    if values.get("country_header") and not values.get("trusted_proxies"):
+        problems.append(f"{PREFIX}COUNTRY_HEADER needs {PREFIX}TRUSTED_PROXIES: nobody else is believed.")
     if problems:
         raise CannotStart(*problems)
     return Settings(**values)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from gateway.push_subscription import EndpointText, Expiration, PushKeys
 from gateway.subscription_fields import Attributes, ExternalId, Language, Tags, Timezone
+from gateway.visitor import Browser, Country, Platform
 
 MAX_LINE = 64 * 1024  # every field at its limit, generously escaped
 CONTENT_TYPE = "application/x-ndjson"
@@ -33,6 +34,9 @@ class SubscriptionLine(
     external_id: ExternalId | None = None
     language: Language | None = None
     timezone: Timezone | None = None
+    country: Country | None = None
+    browser: Browser | None = None
+    platform: Platform | None = None
     key_id: str | None = None
     application_server_key: str | None = None
 

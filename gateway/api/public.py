@@ -27,6 +27,7 @@ from gateway.errors import (
     WrongState,
 )
 from gateway.site_events import SiteEvent, track
+from gateway.visitor import visitor_of
 from gateway.webpush.keys import encode_base64url
 from storage import keys, sites
 from storage.database import Transaction
@@ -97,7 +98,9 @@ async def enrol_browser(call: Call[Enrolment, None]) -> Reply[EnrolledBrowser]:
     browsers = call.request.app[BROWSERS]
     limit_address(call, browsers.calls)
     site = await site_of_page(call)
-    enrolled = await enrol(call.context, browsers.ceiling, browsers.automations, site, call.body)
+    known = call.context.settings
+    visitor = visitor_of(call.request, known.country_header, known.trusted_proxies)
+    enrolled = await enrol(call.context, browsers.ceiling, browsers.automations, site, call.body, visitor)
     answer = EnrolledBrowser(encode_id(Kind.SUBSCRIPTION, enrolled.id), enrolled.token)
     return Reply(answer, 201 if enrolled.created else 200, NEVER_STORED)
 

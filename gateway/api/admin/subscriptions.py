@@ -57,9 +57,14 @@ class ShownSubscription(Struct, frozen=True):
     timezone: str | None
     tags: tuple[str, ...]
     attributes: Mapping[str, AttributeValue]
+    country: Annotated[str | None, Meta(description="As a trusted proxy said, or an import.")]
+    browser: str | None
+    platform: str | None
     created_at: Moment
     seen_at: Moment
     accepted_at: Annotated[Moment | None, Meta(description="The last accepted push, to the week.")]
+    displayed_at: Annotated[Moment | None, Meta(description="The last time a message was displayed.")]
+    clicked_at: Annotated[Moment | None, Meta(description="The last time a message was clicked.")]
     expires_at: Moment | None
     ended_at: Moment | None
 
@@ -133,9 +138,14 @@ def _show(found: Subscription) -> ShownSubscription:
         timezone=found.timezone,
         tags=found.tags,
         attributes=found.attributes,
+        country=found.country,
+        browser=found.browser,
+        platform=found.platform,
         created_at=to_moment(found.created_at),
         seen_at=to_moment(found.seen_at),
         accepted_at=to_optional_moment(found.accepted_at),
+        displayed_at=to_optional_moment(found.displayed_at),
+        clicked_at=to_optional_moment(found.clicked_at),
         expires_at=to_optional_moment(found.expires_at),
         ended_at=to_optional_moment(found.ended_at),
     )

@@ -63,7 +63,7 @@ async def test_each_gets_their_own_hour_the_others_that_of_the_site(installation
 async def test_a_site_of_which_nothing_is_known_sends_at_once(installation: Installation) -> None:
     start = installation.clock.now()
     ids = await installation.subscribe(5, timezone="Europe/Berlin")
-    await installation.add_message(AudienceSpec(subscriptions=ids), rules=RULES)
+    await installation.add_message(AudienceSpec(subscriptions=tuple(ids)), rules=RULES)
     await Starter(installation.context, Metrics()).step()
     assert await due_times(installation) == dict.fromkeys(ids, start)
 
