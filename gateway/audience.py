@@ -24,6 +24,7 @@ class Recipient(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=T
 _PAIRS = (
     {"failures_of", "external_ids"},
     {"failures_of", "recipients"},
+    {"failures_of", "uploaded"},
     {"subscriptions", "recipients"},
 )
 
@@ -31,8 +32,9 @@ _PAIRS = (
 class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Exactly one of the fields is set; ValueError (msgspec: ValidationError) otherwise. Ids are distinct.
 
-    With `failures_of` alone one of `external_ids` and `recipients` may stand: as what those whom the other
-    message did not reach had been addressed, with their data. `outcomes` narrows it to those that ended so.
+    With `failures_of` alone one of `external_ids`, `recipients` and `uploaded` may stand: as what those whom
+    the other message did not reach had been addressed, with their data. `outcomes` narrows it to those that
+    ended so.
     `recipients` may also stand with `subscriptions`: those get it, with the data of whom they are (a test).
     """
 
@@ -43,6 +45,8 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     segment: int | UnsetType = UNSET  # whom it means when the message starts (messages.resolved)
     where: Expression | UnsetType = UNSET
     automation: int | UnsetType = UNSET  # of a step of one: visitors come in by themselves
+    uploaded: int | UnsetType = UNSET  # a list of storage.recipients, of so many `names`; 0: not there yet
+    names: int | UnsetType = UNSET
     failures_of: int | UnsetType = UNSET  # a message of the same site: those whom it did not reach
     outcomes: tuple[str, ...] | UnsetType = UNSET
 
@@ -50,6 +54,8 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         given = {name for name in self.__struct_fields__ if getattr(self, name) is not UNSET}
         if "failures_of" in given:
             given.discard("outcomes")
+        if "uploaded" in given:
+            given.discard("names")
         if (len(given) != 1 and given not in _PAIRS) or given == {"outcomes"}:
             raise ValueError("an audience is exactly one of " + ", ".join(self.__struct_fields__))
 
@@ -81,6 +87,16 @@ _ENCODER = json.Encoder()
 def read_audience(stored: str) -> AudienceSpec:
     """What `write_audience` stored."""
     return _DECODER.decode(stored)
+
+
+def uploaded_list(stored: str) -> int | None:
+    """The id of the list of recipients that `write_audience` has stored; None when the audience is another's.
+
+    Cheap for those: nothing is parsed.
+    """
+    if '"uploaded":' not in stored:
+        return None
+    return read_audience(stored).uploaded or None
 
 
 def write_audience(spec: AudienceSpec) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from gateway.audience import read_audience
+from gateway.audience import AudienceSpec, read_audience, uploaded_list
 from gateway.campaigns.rules import Rules, read_rules
 from gateway.content import read_content
 from gateway.context import Context
@@ -12,6 +12,7 @@ from gateway.errors import InvalidRequest, WrongState
 from gateway.idempotency import IdempotencyKey
 from gateway.message_draft import Draft, make_message
 from gateway.messages import Created, find_created, get_message, store_message
+from storage import recipients
 from storage.ids import Kind, encode_id
 from storage.messages import Message, MessageKind
 
@@ -33,12 +34,22 @@ async def duplicate_message(
     original = (await get_message(context, site_id, message_id)).message
     if original.kind not in _COPIED:
         raise WrongState(f"A message of kind {original.kind} cannot be duplicated.")
-    duplicate = _copy(context, original, context.clock.now())
+    duplicate = _copy(context, original, await _audience(context, original), context.clock.now())
     detail = {"duplicate_of": encode_id(Kind.MESSAGE, message_id)}
     return await store_message(context, actor, duplicate, key, detail)
 
 
-def _copy(context: Context, original: Message, now: int) -> Message:
+async def _audience(context: Context, original: Message) -> AudienceSpec:
+    """Uploaded recipients come along as long as they are kept; afterwards they have to be uploaded anew."""
+    list_id = uploaded_list(original.audience_spec)
+    if list_id is None or await context.database.read(
+        lambda tx: recipients.exists(tx, original.site_id, list_id)
+    ):
+        return read_audience(original.audience_spec)
+    return AudienceSpec(uploaded=0, names=0)
+
+
+def _copy(context: Context, original: Message, audience: AudienceSpec, now: int) -> Message:
     rules = read_rules(original)
     send_at = original.send_at if original.send_at > now else None
     expires_at = original.expires_at
@@ -46,7 +57,7 @@ def _copy(context: Context, original: Message, now: int) -> Message:
         expires_at = None
     draft = Draft(
         content=read_content(original),
-        audience=read_audience(original.audience_spec),
+        audience=audience,
         priority=original.priority,
         send_at=None if rules.local_time or rules.recurrence else send_at,
         expires_at=expires_at,

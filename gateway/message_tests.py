@@ -8,19 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from msgspec import UNSET, structs
+from msgspec import json
 
 from gateway import audit
-from gateway.audience import AudienceSpec, Recipient, read_audience
+from gateway.audience import AudienceSpec, Recipient, read_audience, uploaded_list
 from gateway.campaigns.rules import Rules, read_rules
-from gateway.content import Content, PartialNotification, merge_notification, read_content
+from gateway.campaigns.variants import settle
+from gateway.content import Content, read_content
 from gateway.context import Context
 from gateway.errors import FieldError, InvalidRequest, WrongState
 from gateway.idempotency import IdempotencyKey, remember
 from gateway.message_draft import Draft, make_message
 from gateway.messages import Created, MessageWithProgress, find_created, get_message
 from storage import audit as stored_audit
-from storage import messages, sites, subscriptions
+from storage import messages, recipients, sites, subscriptions
 from storage.database import Row, Transaction
 from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
@@ -51,7 +52,7 @@ async def send_test(
         if tested.kind in _UNTESTED:
             raise WrongState(f"A message of kind {tested.kind} cannot be tested.")
         people = await _people(context, site_id, subscription_ids)
-        made = _tests(context, tested, _audience(tested, people))
+        made = _tests(context, tested, await _audience(context, tested, people))
         if await _store(context, actor, made, len(people), key):
             return Created(MessageWithProgress(made[0]), replayed=False), made
         created = await find_created(context, site_id, key)
@@ -76,16 +77,26 @@ async def _people(context: Context, site_id: int, ids: Sequence[int]) -> Sequenc
     return [active[id] for id in ids]
 
 
-def _audience(tested: Message, people: Sequence[Row]) -> AudienceSpec:
+async def _audience(context: Context, tested: Message, people: Sequence[Row]) -> AudienceSpec:
     """These people, each with the data that the message has for them; none for whom it has none."""
-    audience, ids = read_audience(tested.audience_spec), tuple(row[0] for row in people)
-    if audience.named_external_ids is None:
+    ids, names = tuple(row[0] for row in people), sorted({row[8] for row in people if row[8] is not None})
+    data_of = await find_data(context, tested, names)
+    if data_of is None:
         return AudienceSpec(subscriptions=ids)
-    data_of: Mapping[str, dict[str, Any]] = audience.data_of
-    names = dict.fromkeys(row[8] for row in people if row[8] is not None)
     return AudienceSpec(
         subscriptions=ids, recipients=tuple(Recipient(name, data_of.get(name, {})) for name in names)
     )
+
+
+async def find_data(
+    context: Context, message: Message, names: Sequence[str]
+) -> Mapping[str, dict[str, Any]] | None:
+    """What its audience tells those of `names` that it names; None for one that tells nobody anything."""
+    audience, list_id = read_audience(message.audience_spec), uploaded_list(message.audience_spec)
+    if list_id is not None:
+        found = await context.database.read(lambda tx: recipients.data(tx, message.site_id, list_id, names))
+        return {name: json.decode(data) for name, data in found.items()}
+    return None if audience.named_external_ids is None else audience.data_of
 
 
 def _tests(context: Context, tested: Message, audience: AudienceSpec) -> list[Message]:
@@ -117,27 +128,7 @@ def _contents(content: Content, rules: Rules) -> Sequence[Content]:
     """What each variant shows, in every language; the one content when there are no variants."""
     if rules.variants is None:
         return [content]
-    return [
-        structs.replace(
-            content,
-            notification=merge_notification(content.notification, option.notification),
-            translations={
-                language: _over(translation, option.notification)
-                for language, translation in content.translations.items()
-            },
-        )
-        for option in rules.variants.options
-    ]
-
-
-def _over(translation: PartialNotification, variant: PartialNotification) -> PartialNotification:
-    """As they are merged one after the other: the variant wins, `data` is merged by name."""
-    given = {
-        name: value for name in variant.__struct_fields__ if (value := getattr(variant, name)) is not UNSET
-    }
-    if "data" in given and translation.data is not UNSET:
-        given["data"] = {**translation.data, **given["data"]}
-    return structs.replace(translation, **given)
+    return [settle(content, rules.variants, index) for index in range(len(rules.variants.options))]
 
 
 async def _store(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from msgspec import structs
 
 from gateway import audit, series
+from gateway.audience import uploaded_list
 from gateway.campaigns.automations import AUTOMATION_PAUSED
 from gateway.campaigns.freezing import is_expression, unknown_names
 from gateway.campaigns.utm import merge_utm
@@ -17,7 +18,7 @@ from gateway.parts import NO_PARTS, Parts, find_parts
 from gateway.site_settings import read_settings
 from gateway.waiting import Waiting, find_waiting
 from storage import audit as stored_audit
-from storage import locks, messages, sites
+from storage import locks, messages, recipients, sites
 from storage.database import Transaction
 from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
@@ -101,11 +102,11 @@ async def store_message(
     key: IdempotencyKey | None,
     detail: Mapping[str, str] | None = None,
 ) -> Created:
-    """A new message, with its key and its entry in the audit log.
+    """A new message, with its key and its entry in the audit log. WrongState: its recipients were removed.
 
     Of requests with one key that come at the same moment one stores its message, all get that one.
     """
-    site_id = message.site_id
+    site_id, list_id = message.site_id, uploaded_list(message.audience_spec)
     note = audit.entry(
         context, actor, "message.created", encode_id(Kind.MESSAGE, message.id), site_id, detail
     )
@@ -113,6 +114,8 @@ async def store_message(
     async def body(tx: Transaction) -> None:
         await sites.get(tx, site_id)
         await messages.add(tx, message)
+        if list_id is not None and not await recipients.use(tx, site_id, list_id, message.id, note.at):
+            raise WrongState("The recipients that were uploaded for it have been removed since.")
         if key is not None:
             await remember(tx, site_id, key, message.id, note.at)
         await stored_audit.add(tx, note)

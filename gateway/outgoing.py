@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, DecodeError, json
 
-from gateway.audience import read_audience
+from gateway.audience import read_audience, uploaded_list
 from gateway.campaigns.personal import Person, RenderFailed
 from gateway.campaigns.plan import quiet_hours_of
 from gateway.campaigns.quiet_hours import Quiet
@@ -29,6 +29,8 @@ from gateway.webpush import MAX_PLAINTEXT
 from storage.messages import Message
 from storage.sites import Site
 from storage.subscription import VisitorRow
+
+_decode_data = json.Decoder(dict[str, Any]).decode
 
 
 class NotARecipient(Exception):
@@ -76,7 +78,16 @@ class Outgoing:
         """Whether `render` asks for more of each recipient than the members of every batch tell."""
         stored = self._message.content + self._message.rules  # not parsed: it may be unreadable
         says_more = "attributes" in stored or "language" in stored
-        return '"translations":' in stored or (says_more and holds_liquid(stored))
+        in_words = '"translations":' in stored or (says_more and holds_liquid(stored))
+        return in_words or self.list_id is not None
+
+    @cached_property
+    def list_id(self) -> int | None:
+        """Of the recipients that were uploaded for it; None, too, when it cannot be read: `render` tells."""
+        try:
+            return uploaded_list(self._message.audience_spec)
+        except DecodeError:
+            return None
 
     def render(
         self,
@@ -95,6 +106,10 @@ class Outgoing:
             data = self._data_of.get(external_id)
             if data is None:
                 raise NotARecipient
+        elif self.list_id is not None:
+            if visitor is None or visitor.told is None:
+                raise NotARecipient
+            data = _decode_data(visitor.told)
         if self._common is not None:
             return self._common.render(event_token, data)
         language = None if visitor is None else visitor[1]

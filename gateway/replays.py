@@ -79,6 +79,8 @@ def _audience(failed: Message, outcomes: Sequence[str] | None) -> AudienceSpec:
     return AudienceSpec(
         external_ids=addressed.external_ids,
         recipients=addressed.recipients,
+        uploaded=addressed.uploaded,
+        names=addressed.names,
         failures_of=failed.id,
         outcomes=UNSET if outcomes is None else tuple(dict.fromkeys(outcomes)),
     )

@@ -51,6 +51,11 @@ async def add_many(tx: Transaction, site_id: int, list_id: int, rows: Sequence[t
     return {row[0] for row in added}
 
 
+async def exists(tx: Transaction, site_id: int, list_id: int) -> bool:
+    """Whether it has not been removed."""
+    return await tx.fetch_one(_SQL["exists"], site_id, list_id) is not None
+
+
 async def use(tx: Transaction, site_id: int, list_id: int, message_id: int, now: int) -> bool:
     """The message has this list from now on, and no other. False when the list has been removed."""
     await tx.execute(_SQL["leave"], site_id, message_id, now)

@@ -133,6 +133,7 @@ class VisitorRow(NamedTuple):
     language: str | None = None
     timezone: str | None = None
     attributes: str | None = None  # JSON
+    told: str | None = None  # JSON: what the message's uploaded list (storage.recipients) has for them
 
 
 class Gone(NamedTuple):

@@ -12,13 +12,14 @@ from gateway.delivery.recorder import Recorder
 from gateway.delivery.unrecorded import YOUNG
 from gateway.outgoing import Outgoing
 from gateway.tokens import EVENT_TOKENS
-from storage import deliveries, keys, messages, sites, subscriptions
+from storage import deliveries, keys, messages, recipients, sites, subscriptions
 from storage.batches import MAX_MEMBERS, Batch, unpack
 from storage.database import Transaction
 from storage.deliveries import Outcome, SkipReason
 from storage.keys import ApplicationServerKey, KeyState
 from storage.messages import Message
 from storage.sites import Site
+from storage.subscription import VisitorRow
 from storage.subscriptions import SubscriptionState
 
 
@@ -69,8 +70,16 @@ class Reader:
     async def _meet(self, flight: Flight) -> None:
         """Read what the message says of each recipient, of those who wait."""
         ids = [member[0] for member in flight.waiting]
-        site_id = flight.batch.site_id
-        flight.visitors = await self._database.read(lambda tx: subscriptions.visitors(tx, site_id, ids))
+        site_id, list_id = flight.batch.site_id, flight.outgoing.list_id
+
+        async def body(tx: Transaction) -> Mapping[int, VisitorRow]:
+            visitors = await subscriptions.visitors(tx, site_id, ids)
+            if list_id is None:
+                return visitors
+            told = await recipients.of_members(tx, site_id, list_id, ids)
+            return {id: visitor._replace(told=told.get(id)) for id, visitor in visitors.items()}
+
+        flight.visitors = await self._database.read(body)
 
     def _flight(self, batch: Batch, page: Page, outgoing: Outgoing | None, now: int) -> Flight | None:
         site = page.sites.get(batch.site_id)

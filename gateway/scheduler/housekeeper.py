@@ -4,7 +4,7 @@ from gateway.context import Context
 from gateway.keys import LONGEST_WAIT, end_wait
 from gateway.logs import Log
 from gateway.scheduler.overdue import expire_overdue
-from storage import automations, keys, messages, sites, subscriptions, throttles
+from storage import automations, keys, messages, recipients, sites, subscriptions, throttles
 from storage.database import Body
 
 log = Log(__name__)
@@ -13,6 +13,8 @@ IDEMPOTENCY_KEPT = 24 * 3_600_000  # milliseconds
 # Gone and never accepted: kept as long as an admin has to find out that a push service was wrong.
 NEVER_ACCEPTED_KEPT = 24 * 3_600_000
 THROTTLES_KEPT = 24 * 3_600_000
+RECIPIENTS_KEPT = 7 * 24 * 3_600_000  # after the end of their message: for a replay, or a duplicate
+UPLOADS_KEPT = 24 * 3_600_000  # that were not completed
 ROWS = 1_000  # in one transaction
 
 
@@ -42,6 +44,9 @@ class Housekeeper:
             ),
             "rows_of_deleted_automations_purged": await self._all(
                 lambda tx: automations.purge_step(tx, now, ROWS)
+            ),
+            "recipients_forgotten": await self._all(
+                lambda tx: recipients.forget(tx, now - RECIPIENTS_KEPT, now - UPLOADS_KEPT, ROWS)
             ),
             "rows_of_deleted_sites_purged": await self._all(lambda tx: sites.purge_step(tx, ROWS)),
         }

@@ -21,6 +21,9 @@ where site_id = $1 and list_id = $2 and in_use >= 0
 order by message_id limit 1
 on conflict (site_id, list_id, message_id) do update set in_use = 1;
 
+-- name: exists
+select 1 from recipient_lists where site_id = $1 and list_id = $2 and in_use >= 0 limit 1;
+
 -- name: window
 -- Where a window of so many subscriptions ends: the key alone is read.
 select id from subscriptions where site_id = $1 and id > $2 and id <= $3 order by id limit 1 offset $4;

@@ -29,6 +29,9 @@ class Audience(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     subscriptions: Annotated[list[SubscriptionId], _NAMED] | UnsetType = UNSET
     external_ids: Annotated[list[ExternalId], _NAMED] | UnsetType = UNSET
     recipients: Annotated[list[Recipient], _NAMED] | UnsetType = UNSET
+    uploaded: Annotated[
+        bool | UnsetType, Meta(description="Of a draft: true, and PUT its recipients, each with their data.")
+    ] = UNSET
     segment: (
         Annotated[str, Meta(max_length=64, description="`seg_…`, as it is when the message starts.")]
         | UnsetType
@@ -44,6 +47,7 @@ class ShownAudience(Audience, frozen=True, omit_defaults=True, forbid_unknown_fi
     automation: Annotated[
         str | UnsetType, Meta(description="A step of this automation: visitors come in by themselves.")
     ] = UNSET
+    names: Annotated[int | UnsetType, Meta(description="How many were uploaded.")] = UNSET
     failures_of: Annotated[
         str | UnsetType, Meta(description="A replay: those whom this message did not reach.")
     ] = UNSET
@@ -63,6 +67,10 @@ def to_spec(asked: Audience) -> AudienceSpec:
         return AudienceSpec(external_ids=tuple(dict.fromkeys(asked.external_ids)))
     if asked.recipients is not UNSET:
         return AudienceSpec(recipients=_distinct_recipients(asked.recipients))
+    if asked.uploaded is not UNSET:
+        if asked.uploaded is not True:
+            raise _wrong("audience.uploaded", "This is true or absent.")
+        return AudienceSpec(uploaded=0, names=0)
     if asked.segment is not UNSET:
         return AudienceSpec(segment=_segment_id(asked.segment))
     if asked.where is not UNSET:
@@ -86,6 +94,8 @@ def from_spec(spec: AudienceSpec, resolved: str | None = None) -> ShownAudience:
     if spec.failures_of is not UNSET:
         outcomes = UNSET if spec.outcomes is UNSET else list(spec.outcomes)
         return ShownAudience(failures_of=encode_id(Kind.MESSAGE, spec.failures_of), outcomes=outcomes)
+    if spec.uploaded is not UNSET:
+        return ShownAudience(uploaded=True, names=spec.names)
     if spec.subscriptions is not UNSET:
         return ShownAudience(subscriptions=[encode_id(Kind.SUBSCRIPTION, id) for id in spec.subscriptions])
     if spec.external_ids is not UNSET:

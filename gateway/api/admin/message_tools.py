@@ -1,16 +1,22 @@
-"""What one does with a message before it goes: duplicate, test."""
+"""What one does with a message before it goes: duplicate, test, upload its recipients."""
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Final
 
+import aiohttp
+import msgspec
 from msgspec import Meta, Struct
 
 from gateway import audit, duplicates, idempotency, message_tests
 from gateway.api.admin.audiences import SubscriptionId, distinct_ids
 from gateway.api.admin.message_types import Message
 from gateway.api.admin.message_views import show_message
-from gateway.api.route import Call, Reply, route
-from gateway.errors import IdempotencyKeyReused, PayloadTooLarge, WrongState
+from gateway.api.body import body_pieces, decode_body
+from gateway.api.route import JSON, Call, Reply, route
+from gateway.errors import IdempotencyKeyReused, PayloadTooLarge, TooLarge, WrongState
 from gateway.idempotency import IdempotencyKey
+from gateway.recipient_uploads import RecipientLine, UploadResult, upload_recipients
+from gateway.subscription_lines import CONTENT_TYPE
 from storage.ids import Kind, encode_id
 from storage.tokens import Scope
 
@@ -75,6 +81,30 @@ async def test_message(call: Call[NewTest, None]) -> Reply[Test]:
     return _reply(Test(**fields, tests=tests), replayed=created.replayed)
 
 
+@route(
+    "PUT",
+    f"{_PATH}/recipients",
+    "Upload the recipients of a draft",
+    scope=Scope.SEND,
+    errors=(TooLarge, WrongState),
+    takes=(CONTENT_TYPE, "application/jsonl", JSON),
+)
+async def put_recipients(call: Call[aiohttp.StreamReader, None]) -> UploadResult:
+    """Lines of `{"external_id", "data"}`, up to five million, for a draft whose audience is
+
+    `{"uploaded": true}`. They take the place of those that it had. Bad lines are reported by their number,
+    the good ones count; a stream that breaks off changes nothing.
+    """
+    return await upload_recipients(
+        call.context,
+        audit.actor(call.token),
+        call.site_id,
+        call.id_of(Kind.MESSAGE),
+        body_pieces(call.body),
+        partial(decode_body, decoder=_line_decoder),
+    )
+
+
 def _key(call: Call[Any, None], verb: str, message_id: int) -> IdempotencyKey | None:
     """The message belongs to the request: the same body would else be the same one for every message."""
     request = b"%b %d\n%b" % (verb.encode(), message_id, call.raw_body)
@@ -85,4 +115,6 @@ def _reply(shown: Any, *, replayed: bool) -> Reply[Any]:
     return Reply(shown, headers={idempotency.REPLAYED: "true"} if replayed else {})
 
 
-ROUTES = (duplicate_message, test_message)
+_line_decoder: Final = msgspec.json.Decoder(RecipientLine)
+
+ROUTES = (duplicate_message, test_message, put_recipients)
