@@ -232,6 +232,45 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         ([1],),
         ["m USING INTEGER PRIMARY KEY (rowid=?)", "r USING PRIMARY KEY (site_id=? AND message_id=?)"],
     ),
+    (
+        "automations",
+        "due",
+        (1, 2, 3),
+        [
+            "a USING INDEX automations_active (id>?)",
+            "p USING COVERING INDEX automation_places_due (automation_id=? AND due_at<?)",
+        ],
+    ),
+    (
+        "automations",
+        "due_places",
+        (1, 2, 3),
+        ["automation_places USING INDEX automation_places_due (automation_id=? AND due_at<?)"],
+    ),
+    (
+        "automations",
+        "leave",
+        (1, [2], [3]),
+        ["automation_places USING PRIMARY KEY (site_id=? AND subscription_id=? AND automation_id=?)"],
+    ),
+    (
+        "automations",
+        "leave_all",
+        (1, 2),
+        ["automation_places USING PRIMARY KEY (site_id=? AND subscription_id=?)"],
+    ),
+    (
+        "automations",
+        "move",
+        _ROWS,
+        ["automation_places USING PRIMARY KEY (site_id=? AND subscription_id=? AND automation_id=?)"],
+    ),
+    (
+        "automations",
+        "waiting",
+        (1, 2),
+        ["automation_places USING COVERING INDEX automation_places_due (automation_id=? AND due_at>?)"],
+    ),
     ("messages", "find_idempotent", (1, "a"), ["idempotency_keys USING PRIMARY KEY (site_id=? AND key=?)"]),
     ("tokens", "by_hash", (b"a",), ["tokens USING INDEX sqlite_autoindex_tokens_1 (hash=?)"]),
     (
@@ -251,7 +290,7 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
 IDS = [f"{aggregate}.{block}" for aggregate, block, *_ in HOT]
 # progress_of and by_variant group a few messages' rollups, due orders at most twice its limit, live what it found.
 TABLES = {"subscriptions", "messages", "batches", "deliveries", "events", "rollups", "throttles"}
-TABLES |= {"m", "b", "o", "r", "s", "t"}
+TABLES |= {"m", "b", "o", "r", "s", "t", "a", "automation_places"}
 MAY_SORT = {"messages.progress_of", "messages.due", "messages.live", "rollups.by_variant"}
 
 
