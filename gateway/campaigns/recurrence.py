@@ -87,10 +87,10 @@ def latest_time(rule: Recurrence, before: int) -> int | None:
     """The last occurrence at or before `before`; None: there is none."""
     end = before if rule.until is None else min(before, _milliseconds(rule.until))
     end -= end % 1_000
-    wall = wall_of(rule.timezone, end)
-    # In the second round of an hour that comes twice, all that the first one showed has been, too.
-    wall += (end - moment_of(rule.timezone, wall)) * _MILLISECOND
     try:
+        wall = wall_of(rule.timezone, end)
+        # In the second round of an hour that comes twice, all that the first one showed has been, too.
+        wall += (end - moment_of(rule.timezone, wall)) * _MILLISECOND
         walls = CronSim(rule.cron, wall + _SECOND, reverse=True)
         at = next((at for at in _moments(walls, rule) if at <= end), None)
     except (OverflowError, ValueError):  # the calendar begins

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientPayloadError, ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
-from aiohttp.web import Application, Request
+from aiohttp.web import Application, Request, StreamResponse
 
 from gateway.access import ensure_admin_token
 from gateway.api.admin.live import LIVE
@@ -27,7 +27,7 @@ from tests.api.test_waiting import start
 from tests.eventually import eventually
 from tests.fakes.clock import FakeClock
 
-QUICK = LiveLimits(of_site=2, in_all=3, look_every=0.05, heartbeat=0.3, stalled=5.0)
+QUICK = LiveLimits(of_site=2, in_all=3, look_every=0.05, heartbeat=0.3, stalled=1.0)
 
 
 @dataclass
@@ -241,6 +241,22 @@ async def test_a_question_about_the_head_takes_no_stream(watched: Watched, site:
         head = await watched.api.call("HEAD", f"/v1/sites/{site}/live", 200)
         assert head.headers["Content-Type"] == "text/event-stream"
     assert watched.listening == 0
+
+
+async def test_who_does_not_read_for_too_long_is_disconnected(
+    watched: Watched, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watched.stream(site) as stream:
+        await stream.event()
+        assert watched.listening == 1
+
+        async def never(_: StreamResponse, __: bytes) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(StreamResponse, "write", never)
+        await eventually(lambda: gone(watched))
+        with pytest.raises(ClientPayloadError):
+            await stream.block()
 
 
 async def test_streams_end_cleanly_when_the_gateway_stops(watched: Watched, site: str) -> None:

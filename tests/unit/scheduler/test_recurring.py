@@ -210,6 +210,17 @@ async def test_a_message_that_could_not_start_in_time_does_as_it_says(
         assert stored.ended_at == message.send_at + late
 
 
+async def test_a_message_that_is_resumed_too_late_expires_if_it_says_so(installation: Installation) -> None:
+    context, site_id = installation.context, installation.site.id
+    message = await installation.add_message(rules=write_rules(Rules(misfire=EXPIRES)))
+    await pause_message(context, "admin", site_id, message.id)
+    await run_at(installation, message.send_at + 2 * HOUR)
+    assert (await installation.message(message.id)).state is MessageState.PAUSED
+    await resume_message(context, "admin", site_id, message.id)
+    await run_at(installation, message.send_at + 2 * HOUR)
+    assert (await installation.message(message.id)).state is MessageState.EXPIRED
+
+
 async def test_rules_of_a_series_survive_their_storage(installation: Installation) -> None:
     series = await add_series(installation, misfire=EXPIRES)
     stored = read_rules(await installation.message(series.id))
