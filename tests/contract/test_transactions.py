@@ -3,15 +3,16 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from storage import meta
-from storage.database import Body, Database, Transaction
+from storage.database import Body, Database, Row, Transaction
 from storage.errors import Conflict, NotFound, StorageError, StorageUnavailable
 from storage.group_commit import pause_after
 from storage.opening import open_database
-from storage.queries import parse
+from storage.queries import Query, parse
 
 SQL = parse(
     "test",
@@ -256,3 +257,25 @@ async def test_a_sqlite_database_is_safe_and_shared(database: Database, database
 async def test_a_url_of_another_database_is_refused() -> None:
     with pytest.raises(ValueError, match="sqlite:/// or postgresql://"):
         await open_database("mysql://localhost/x", migrate=True)
+
+
+_LONG = Query(
+    "long",
+    "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1e9) select count(*) from n",
+    "select count(*) from generate_series(1, 1000000000)",
+)
+
+
+async def test_a_look_apart_ends_with_its_caller_and_stands_in_nobodys_way(database: Database) -> None:
+    async def look(tx: Transaction) -> Sequence[Row]:
+        return await tx.fetch(_LONG)
+
+    looking = asyncio.create_task(database.read_apart(look))
+    await asyncio.sleep(0.3)
+    one = Query("one", "select 1", "select 1")
+    assert list(map(tuple, await database.read(lambda tx: tx.fetch(one)))) == [(1,)]
+    assert not looking.done()
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(asyncio.shield(looking), 5)
+    assert list(map(tuple, await database.read_apart(lambda tx: tx.fetch(one)))) == [(1,)]
