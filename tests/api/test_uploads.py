@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway import recipient_uploads
+from gateway.audience import uploaded_list
 from gateway.context import Context
 from gateway.scheduler.housekeeper import RECIPIENTS_KEPT, Housekeeper
 from storage import deliveries, recipients
@@ -39,8 +40,8 @@ async def put(api: Api, site: str, message: str, body: Any, status: int = 200) -
 
 
 async def told(context: Context, site: str, message: str, *names: str) -> dict[str, Any]:
-    list_id = recipient_uploads.read_audience((await stored(context, message)).audience_spec).uploaded
-    assert isinstance(list_id, int)
+    list_id = uploaded_list((await stored(context, message)).audience_spec)
+    assert list_id is not None
     site_id = decode_id(Kind.SITE, site)
     found = await context.database.read(lambda tx: recipients.data(tx, site_id, list_id, names))
     return {name: json.loads(data) for name, data in found.items()}
