@@ -278,7 +278,7 @@ class Pump:
     def _next(self, line: Line, lane: int, now: int, at: float) -> None:
         flight = line.queues[lane][0]
         if flight.ttl_until <= now and not flight.has_time(now):
-            if flight.deadline > now:
+            if flight.window_is_over(now):
                 self._leave(flight, flight.batch.due_at or now)
             else:
                 self._give_up(flight, Outcome.EXPIRED, None)

@@ -213,3 +213,24 @@ async def test_a_token_ends_once_by_revocation_or_in_time(database: Database) ->
     assert not revoked.is_valid(NOW + 1)
     with pytest.raises(NotFound):
         await database.write(lambda tx: tokens.revoke(tx, 404, NOW))
+
+
+async def test_a_key_s_resume_makes_due_what_waited_for_it_and_nothing_that_is_planned(
+    database: Database,
+) -> None:
+    await add_site(database)
+    await add_sending(database)
+    waits = [batch(due_at=NOW + 9, waits_for_key=True), batch(due_at=NOW + 9, attempt=2, waits_for_key=True)]
+    others = [
+        batch(due_at=NOW + 9),  # planned
+        batch(due_at=NOW + 9, attempt=2),  # a Retry-After
+        batch(due_at=NOW + 11, waits_for_key=True),  # further away than anybody is put off
+        batch(due_at=None),
+    ]
+    await database.write(lambda tx: batches.add_many(tx, [*waits, *others]))
+    assert await database.read(lambda tx: keys.idle_waits(tx, NOW, NOW + 10)) == [SITE]
+    assert await database.write(lambda tx: keys.end_wait(tx, SITE, NOW, NOW + 10)) == 2
+    assert await database.write(lambda tx: keys.end_wait(tx, SITE, NOW, NOW + 10)) == 0
+    assert await database.read(lambda tx: keys.idle_waits(tx, NOW, NOW + 10)) == []
+    claimed = await database.write(lambda tx: batches.claim(tx, "me", NOW, 1_000, 10))
+    assert {each.id for each in claimed} == {each.id for each in waits}

@@ -41,7 +41,8 @@ def ms(moment: datetime) -> int:
 
 
 def utc(*parts: int) -> int:
-    return ms(datetime(*parts, tzinfo=UTC))  # type: ignore[arg-type]
+    year, month, day, hour, minute = (*parts, 0, 0)[:5]
+    return ms(datetime(year, month, day, hour, minute, tzinfo=UTC))
 
 
 def shown(zone: str, at: int) -> datetime:

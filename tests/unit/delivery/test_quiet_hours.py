@@ -129,6 +129,12 @@ async def test_who_waits_for_an_answer_that_does_not_come_does_not_keep_the_othe
     assert await accepted(installation, message.id) == 30
 
 
+async def all_are_put_off(installation: Installation) -> bool:
+    """While time goes on: what has a rate, or was throttled, is not claimed as long as it stands."""
+    installation.clock.advance(1)
+    return await all_due(installation) == {240}
+
+
 async def test_what_has_a_rate_is_given_back_at_the_edge(installation: Installation) -> None:
     await installation.set_quiet_hours("03:00", "04:00")
     await installation.subscribe(50)
@@ -140,12 +146,7 @@ async def test_what_has_a_rate_is_given_back_at_the_edge(installation: Installat
         await eventually(lambda: transport.posted)
         await advance_to(installation, 3)
         posted = len(transport.posted)
-
-        async def all_are_put_off() -> bool:
-            installation.clock.advance(1)
-            return set(await due(installation)) == {240}
-
-        await eventually(all_are_put_off, every=0.05)
+        await eventually(lambda: all_are_put_off(installation), every=0.05)
     assert len(transport.posted) == posted
     assert await accepted(installation, message.id) == posted
 
@@ -340,6 +341,28 @@ async def test_whose_turn_comes_late_waits_for_a_paused_key_as_long_as_anybody_e
         assert ended == 1
         await eventually(lambda: nothing_left(installation, message.id))
     assert await accepted(installation, message.id) == 10
+
+
+async def test_who_is_set_aside_because_their_site_is_throttled_is_put_off_at_the_edge(
+    installation: Installation,
+) -> None:
+    await installation.set_quiet_hours("03:00", "04:00")
+    await installation.subscribe(200)
+    message = await installation.add_message()
+    await start_due(installation)
+    transport = FakeTransport(lambda _: None)
+    async with sender(installation, transport, limits=LIMITS) as running:
+        await eventually(lambda: transport.in_flight == 30)
+        line = running.sender.pump.lines["fcm"]
+        line.throttle(installation.site.id, installation.clock.monotonic())
+        transport.answer_each(lambda _: CREATED)
+        await eventually(lambda: line.aside[1] or line.in_flight == 1)
+        posted = len(transport.posted)
+        await advance_to(installation, 3)
+        transport.answer()
+        await eventually(lambda: all_are_put_off(installation), every=0.05)
+        assert (len(transport.posted), line.aside[1], line.waiting[1]) == (posted, 0, 0)
+    assert await accepted(installation, message.id) == posted
 
 
 async def test_nobody_s_night_is_lost_on_the_way_into_a_hold_and_back(installation: Installation) -> None:

@@ -143,3 +143,17 @@ async def test_holds_of_a_site_with_answers_in_between_are_two_though_the_sender
 async def only_hold(installation: Installation) -> Throttle:
     (found,) = await installation.database.read(throttles.all)
     return found
+
+
+async def test_whose_turn_comes_during_a_hold_waits_for_its_end_as_long_as_the_ttl(
+    installation: Installation,
+) -> None:
+    await installation.set_quiet_hours("00:00", "00:02")
+    await installation.subscribe(10)
+    message = await installation.add_message(ttl=60)
+    await start_due(installation)
+    await hold(installation, FOR_GOOD, "breaker")
+    for seconds, count in ((119, 0), (1, 0), (59, 0), (1, 10)):  # it is their turn after two minutes
+        installation.clock.advance(seconds)
+        await Housekeeper(installation.context).step()
+        assert await expired(installation, message.id) == count

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from gateway.campaigns.local_time import LocalTime, first_moment
+from gateway.campaigns.plan import Timetable
 from gateway.metrics import Metrics
 from gateway.scheduler.freezer import Freezer
+from gateway.scheduler.source import Step
 from gateway.scheduler.starter import Starter
 from storage import messages
 from storage.batches import unpack
@@ -113,7 +115,7 @@ async def test_each_zone_is_sent_to_at_its_time_and_nobody_before(installation: 
 
 
 async def test_a_freeze_that_is_killed_and_goes_on_later_finds_everybody_once(
-    installation: Installation,
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = await everywhere(installation)
     await add_local(installation)
@@ -124,12 +126,12 @@ async def test_a_freeze_that_is_killed_and_goes_on_later_finds_everybody_once(
     freezer = Freezer(context, Metrics(), 5)
     read = freezer._read
 
-    async def read_once(*arguments: Any) -> Any:
-        if arguments[1]:
+    async def read_once(timetable: Timetable, cursor: int) -> Step:
+        if cursor:
             raise Killed
-        return await read(*arguments)
+        return await read(timetable, cursor)
 
-    freezer._read = read_once  # type: ignore[method-assign]
+    monkeypatch.setattr(freezer, "_read", read_once)
     with pytest.raises(Killed):
         await freezer.step()
     await installation.database.write(nothing)  # its first step, asked for before, may still be committed
