@@ -11,15 +11,18 @@ from msgspec import json
 
 from gateway.campaigns.rules import Rules, write_rules
 from gateway.scheduler.stager import AT_ONCE, Stager
-from storage import batches, deliveries, events, messages, stages, throttles
+from storage import batches, deliveries, events, messages, rollups, stages, throttles
 from storage.batches import unpack
 from storage.deliveries import Outcome, Result
 from storage.events import Event, EventKind
 from storage.messages import Message, MessageState
 from storage.queries import Query
 from storage.stages import Stages
+from tests.eventually import eventually
+from tests.fakes.transport import FakeTransport
 from tests.unit.installation import Installation
-from tests.unit.sending import finish, start_due
+from tests.unit.scheduler.test_scheduler import in_state, scheduler
+from tests.unit.sending import expire_leases, finish, sender, start_due
 
 HOUR = 3_600_000
 AB = [{"name": "A", "weight": 50}, {"name": "B", "weight": 50, "notification": {"title": "Last hours"}}]
@@ -29,10 +32,14 @@ ROLLOUT = {"first": 50, "after": 600, "max_failure_rate": 0.05, "max_close_rate"
 Shown = dict[int, list[int]]  # subscriptions by variant
 
 
+def read(rules: dict[str, Any]) -> str:
+    """As a message stores what a request asks for."""
+    return write_rules(json.decode(json.encode(rules), type=Rules))
+
+
 async def sending(installation: Installation, **rules: Any) -> Message:
     """A message with these rules, started and frozen."""
-    written = write_rules(json.decode(json.encode(rules), type=Rules))
-    message = await installation.add_message(rules=written)
+    message = await installation.add_message(rules=read(rules))
     await start_due(installation)
     return await installation.message(message.id)
 
@@ -270,7 +277,7 @@ async def test_a_cancelled_message_leaves_nobody_behind(installation: Installati
 
 async def test_who_is_held_when_the_message_expires_counts_as_expired(installation: Installation) -> None:
     await installation.subscribe(300)
-    rules = write_rules(json.decode(json.encode({"rollout": {"first": 50, "then": "manual"}}), type=Rules))
+    rules = read({"rollout": {"first": 50, "then": "manual"}})
     message = await installation.add_message(rules=rules, expires_at=installation.clock.now() + HOUR)
     await start_due(installation)
     first = await send_due(installation)
@@ -302,6 +309,34 @@ async def first_part(installation: Installation, message: Message) -> int:
     rows = await installation.deliveries(message.id)
     first = min(row.at for row in rows.values())
     return sum(row.at == first for row in rows.values())
+
+
+async def test_with_real_senders_and_a_new_leader_in_the_middle_everybody_gets_it_once(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(300)
+    rules = read({"variants": {"options": AB, "holdout": 10, "winner": WINNER}})
+    async with sender(installation, FakeTransport()):
+        async with scheduler(installation, "first"):
+            message = await installation.add_message(rules=rules)
+            await eventually(lambda: was_tried(installation, message))
+        await expire_leases(installation)
+        installation.clock.advance(3_600)
+        async with scheduler(installation, "second"):
+            await eventually(lambda: in_state(installation, message.id, MessageState.SENT))
+
+    progress = await installation.progress(message.id)
+    assert progress is not None
+    assert progress.accepted + progress.skips["holdout"] == 300
+    counted = await installation.database.read(lambda tx: rollups.by_variant(tx, [message.id]))
+    accepted = {variant: kinds.get("accepted", 0) for variant, kinds in counted[message.id].items()}
+    assert set(accepted) == {0, 1}
+    assert accepted[0] > accepted[1] > 0  # the sample's B, and all the rest by default A
+
+
+async def was_tried(installation: Installation, message: Message) -> bool:
+    found = await installation.database.read(lambda tx: stages.by_messages(tx, [message.id]))
+    return message.id in found and found[message.id].tried_at is not None
 
 
 async def test_two_schedulers_that_race_release_the_rest_once(installation: Installation) -> None:
@@ -479,9 +514,8 @@ async def test_messages_without_such_rules_are_never_looked_at(installation: Ins
 async def test_thousands_of_messages_are_looked_at_in_turn(installation: Installation) -> None:
     await installation.subscribe(2)
     count = AT_ONCE + 50
-    rules = write_rules(json.decode(json.encode({"rollout": ROLLOUT}), type=Rules))
     for _ in range(count):
-        await installation.add_message(rules=rules)
+        await installation.add_message(rules=read({"rollout": ROLLOUT}))
     for _ in range(6):
         await start_due(installation)
     await send_due(installation)
