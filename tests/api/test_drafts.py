@@ -1,8 +1,13 @@
 """Messages that nothing starts until somebody says so."""
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
+
+from gateway.api.admin.message_types import MessageChange, NewMessage
 from gateway.api.moments import to_moment
+from gateway.campaigns.rules import Rules
 from gateway.context import Context
 from gateway.metrics import Metrics
 from gateway.scheduler.starter import Starter
@@ -85,3 +90,55 @@ async def test_a_draft_is_cancelled(api: Api, site: str) -> None:
 async def test_a_draft_cannot_be_paused(api: Api, site: str) -> None:
     draft = await api.new_message(site, draft=True)
     await api.post(f"/v1/sites/{site}/messages/{draft['id']}/pause", status=409)
+
+
+RULES: dict[str, Any] = {
+    "dry_run": True,
+    "local_time": {"at": "2099-12-01T09:00"},
+    "best_hour": {"within_hours": 12},
+    "quiet_hours": "override",
+    "recurrence": {"cron": "0 9 * * 1", "timezone": "Europe/Berlin"},
+    "misfire": {"after": 300, "then": "expire"},
+    "variants": {"options": [{"name": "A", "weight": 40}, {"name": "B", "weight": 60}]},
+    "rollout": {"first": 10},
+    "auto_pause": {"failure_rate": 0.2},
+    "translations": {"de": {"title": "Ausverkauf"}},
+    "fallback": {"title": "Look"},
+    "utm": {"source": "push"},
+}
+
+
+@pytest.mark.parametrize("draft", [True, False], ids=["draft", "scheduled"])
+@pytest.mark.parametrize("name", RULES)
+async def test_every_rule_is_given_and_taken_away_before_the_start(
+    api: Api, site: str, name: str, draft: bool
+) -> None:
+    message = await api.new_message(site, draft=draft)
+    path = f"/v1/sites/{site}/messages/{message['id']}"
+    changed = await api.patch(path, {name: RULES[name]})
+    assert _says(changed[name], RULES[name])
+    assert changed["state"] == message["state"]
+    assert (await api.patch(path, {"rate": 5}))[name] == changed[name]
+    assert (await api.patch(path, {name: None}))[name] == message[name]
+
+
+@pytest.mark.parametrize("name", RULES)
+async def test_a_draft_with_any_rule_is_released(api: Api, site: str, name: str) -> None:
+    draft = await api.new_message(site, draft=True, **{name: RULES[name]})
+    assert draft["state"] == "draft"
+    released = await api.patch(f"/v1/sites/{site}/messages/{draft['id']}", {"draft": False})
+    assert (released["state"], released[name]) == ("scheduled", draft[name])
+
+
+def test_whatever_a_message_may_be_made_with_may_be_changed() -> None:
+    assert set(Rules.__struct_fields__) <= set(MessageChange.__struct_fields__)
+    assert set(NewMessage.__struct_fields__) <= set(MessageChange.__struct_fields__)
+
+
+def _says(shown: Any, asked: Any) -> bool:
+    """Whether it shows all that was asked for; it may show defaults, too."""
+    if isinstance(asked, dict):
+        return all(_says(shown[key], value) for key, value in asked.items())
+    if isinstance(asked, list):
+        return all(map(_says, shown, asked))
+    return bool(shown == asked)
