@@ -15,7 +15,7 @@ from gateway.audience import AudienceSpec
 from gateway.campaigns.conditions import to_condition
 from gateway.campaigns.freezing import is_expression, resolve, unknown_names
 from gateway.context import Context
-from gateway.errors import InvalidRequest, TooManyRequests
+from gateway.errors import FieldError, InvalidRequest, TooManyRequests
 from storage import audiences, sites, subscriptions
 from storage.conditions import Condition, Every
 from storage.database import Transaction
@@ -79,6 +79,9 @@ class Estimates:
     async def _condition(self, tx: Transaction, site_id: int, audience: AudienceSpec) -> Condition | None:
         """None for an audience of names."""
         await sites.get(tx, site_id)
+        if audience.uploaded is not UNSET:
+            sentence = "This is nobody before a draft has it: its upload says how many names there are."
+            raise InvalidRequest(errors=[FieldError("audience.uploaded", sentence)])
         if not is_expression(audience):
             return EVERYBODY if audience.all is True else None
         if errors := await unknown_names(tx, site_id, audience, "audience"):

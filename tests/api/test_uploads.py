@@ -196,3 +196,9 @@ async def failed(context: Context, site: str, message: str, person: str) -> None
         "fcm", 1, 0, Outcome.REJECTED, "no", 400, context.clock.now(),
     )  # fmt: skip
     await context.database.write(lambda tx: deliveries.record(tx, [result]))
+
+
+async def test_an_upload_that_is_yet_to_come_cannot_be_estimated(api: Api, site: str) -> None:
+    path = f"/v1/sites/{site}/audience/estimate"
+    problem = await api.post(path, {"audience": UPLOADED}, 400)
+    assert [each["path"] for each in problem["errors"]] == ["audience.uploaded"]
