@@ -7,7 +7,7 @@ changes is one transaction. A crash resumes there, and of two walkers one change
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -16,12 +16,11 @@ from gateway.campaigns.plan import Timetable
 from gateway.context import Context
 from gateway.metrics import Metrics
 from gateway.scheduler.judging import Judged, judge
-from gateway.scheduler.source import read_active
+from gateway.scheduler.source import hours_of_sites, read_active
 from storage import automations, batches, locks, messages, rollups, sites, steps
 from storage.automations import Automation, DuePlace, Move
 from storage.batches import unpack
 from storage.database import Row, Transaction
-from storage.messages import Message
 from storage.sites import Site
 
 PAGE = 2_000  # places in one transaction
@@ -35,7 +34,7 @@ class _Moved(Exception):
 
 class _Page(NamedTuple):
     places: Sequence[DuePlace]
-    messages: Mapping[int, Message]  # by id, those of the page's steps
+    timetables: Mapping[int, Timetable]  # by message, those of the page's steps
     rows: Mapping[int, Sequence[Row]]  # by message: who can be sent to
 
 
@@ -82,7 +81,7 @@ class Walker:
             )
             if not page.places:
                 return False
-            work = self._judge(definition, site, page, now)
+            work = self._judge(definition, page, now)
             try:
                 written = await self._database.write(partial(_write, automation=automation, work=work))
             except _Moved:
@@ -93,12 +92,12 @@ class Walker:
             return written
         return True
 
-    def _judge(self, definition: Definition, site: Site, page: _Page, now: int) -> _Work:
+    def _judge(self, definition: Definition, page: _Page, now: int) -> _Work:
         """Where everybody goes: into the batches of their step, and on to the next."""
         work = _Work()
         sent_at: dict[int, int] = {}  # whoever is skipped counts as sent to now
         for message_id, rows in page.rows.items():
-            judged = judge(Timetable.of(page.messages[message_id], site), rows, now, self._ids)
+            judged = judge(page.timetables[message_id], rows, now, self._ids)
             work.judged.append((message_id, len(rows), judged))
             sent_at |= dict.fromkeys((row[0] for row in rows), now)
             for batch in judged.batches:
@@ -129,11 +128,14 @@ async def _read(
         if place.step < len(definition.steps):  # the automation may have become shorter
             by_step[definition.steps[place.step].message].append(place.subscription_id)
     known = await messages.by_ids(tx, sorted(by_step)) if by_step else {}
-    return _Page(
-        places,
-        known,
-        {id: await read_active(tx, Timetable.of(known[id], site), by_step[id]) for id in known},
-    )
+    hours = await hours_of_sites(tx, known.values(), now)
+    # For those who are due now it starts now: a window that it has is theirs.
+    timetables = {
+        id: Timetable.of(replace(message, started_at=now), site, hours.get(site.id, ()))
+        for id, message in known.items()
+    }
+    rows = {id: await read_active(tx, timetables[id], by_step[id]) for id in known}
+    return _Page(places, timetables, rows)
 
 
 async def _write(tx: Transaction, automation: Automation, work: _Work) -> bool:

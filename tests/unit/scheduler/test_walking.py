@@ -9,11 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.campaigns.best_hour import BestHour
 from gateway.enrolment import end_own
 from gateway.metrics import Metrics
 from gateway.scheduler import walker as walking
 from gateway.scheduler.walker import Walker
-from storage import automations, batches, rollups, subscriptions
+from storage import automations, batches, rollups, site_hours, sites, subscriptions
+from storage.activity import period_of
 from storage.automations import AutomationState, Entry
 from storage.database import Database, Transaction
 from storage.messages import MessageState
@@ -21,7 +23,7 @@ from storage.rollups import Rollup
 from storage.subscriptions import SubscriptionState
 from tests.fakes.flaky_database import FlakyDatabase
 from tests.unit.installation import Installation
-from tests.unit.scheduler.walking import Automated, automate, step
+from tests.unit.scheduler.walking import BATCHES, Automated, automate, step
 from tests.unit.sending import finish
 
 
@@ -173,6 +175,45 @@ async def test_who_cannot_be_sent_to_leaves(installation: Installation) -> None:
     progress = await installation.progress(automated.messages[0])
     assert progress is not None
     assert progress.audience == 1
+
+
+async def due_times(installation: Installation, automated: Automated) -> dict[int, list[float]]:
+    """By step: in how many hours from midnight its batches are due."""
+    rows = await installation.database.read(lambda tx: tx.fetch(BATCHES))
+    found: dict[int, list[float]] = {}
+    for message_id, _, due_at in rows:
+        hours = due_at % 86_400_000 / 3_600_000
+        found.setdefault(automated.messages.index(message_id), []).append(hours)
+    return found
+
+
+async def test_quiet_hours_hold_a_step_and_the_next_one_counts_from_their_end(
+    installation: Installation,
+) -> None:
+    quiet = replace(installation.site, settings='{"quiet_hours":{"from":"21:00","to":"07:00","zone":"site"}}')
+    await installation.database.write(lambda tx: sites.update(tx, quiet))
+    automated = await automate(installation, step(0), step(3_600))
+    [ann] = await crowd(installation, automated, 1)  # at midnight
+    await automated.walk()
+    assert await due_times(installation, automated) == {0: [7.0]}
+
+    installation.clock.advance(8 * 3_600 - 1)
+    await automated.walk()
+    assert await automated.got() == {ann: [0]}
+    installation.clock.advance(1)
+    await automated.walk()
+    assert await due_times(installation, automated) == {0: [7.0], 1: [8.0]}
+
+
+async def test_the_window_of_a_best_hour_is_each_visitors_own(installation: Installation) -> None:
+    automated = await automate(installation, step(0, best_hour=BestHour(within_hours=24)))
+    installation.clock.advance(30 * 86_400)  # the automation is a month old
+    nine = {(installation.site.id, 9, period_of(installation.clock.now())): 50}
+    await installation.database.write(lambda tx: site_hours.add_many(tx, nine))
+    await crowd(installation, automated, 1)
+    await automated.walk()
+    [[hour]] = (await due_times(installation, automated)).values()
+    assert 9 <= hour < 10
 
 
 async def test_a_paused_automation_stands_still_and_goes_on(installation: Installation) -> None:
