@@ -136,7 +136,9 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ),
     ("events", "record", _ROWS, []),
     ("events", "reporters", _ROWS, ["s USING PRIMARY KEY (site_id=? AND id=?)"]),
-    ("events", "learn", _ROWS, ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
+    ("habits", "habits", _ROWS, ["s USING PRIMARY KEY (site_id=? AND id=?)"]),
+    ("habits", "learn", _ROWS, ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
+    ("habits", "take", ([1],), ["unlearnt USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("site_hours", "of_sites", ([1],), ["site_hours USING PRIMARY KEY (site_id=?)"]),
     ("rollups", "add_many", _ROWS, []),
     (
@@ -231,6 +233,30 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         "by_variant",
         ([1],),
         ["m USING INTEGER PRIMARY KEY (rowid=?)", "r USING PRIMARY KEY (site_id=? AND message_id=?)"],
+    ),
+    (
+        "recipients",
+        "of_members",
+        (1, 2, [3]),
+        [
+            "s USING PRIMARY KEY (site_id=? AND id=?)",
+            "r USING PRIMARY KEY (site_id=? AND list_id=? AND external_id=?)",
+        ],
+    ),
+    (
+        "recipients",
+        "known",
+        (1, 2, "a", 3),
+        [
+            "r USING PRIMARY KEY (site_id=? AND list_id=? AND external_id>?)",
+            "s USING COVERING INDEX subscriptions_by_external_id (site_id=? AND external_id=?)",
+        ],
+    ),
+    (
+        "messages",
+        "tests",
+        (1, 2, 3, 4, 5),
+        ["messages USING INDEX messages_of_site (site_id=? AND id>? AND id<?)"],
     ),
     (
         "automations",
@@ -330,7 +356,8 @@ POSTGRES: Sequence[tuple[str, str, Sequence[Any], str]] = [
     ("subscriptions", "by_endpoints", (SITE, [b"a" * 16]), "subscriptions_by_endpoint"),
     ("subscriptions", "page", (SITE, 2, 100), "subscriptions_pkey"),
     ("events", "reporters", ([SITE] * 3, [1, 2, 3]), "subscriptions_pkey"),
-    ("events", "learn", ([SITE], [1], [NOW], [None], ["00" * 24]), "subscriptions_pkey"),
+    ("habits", "habits", ([SITE] * 3, [1, 2, 3]), "subscriptions_pkey"),
+    ("habits", "learn", ([SITE], [1], [NOW], [None], ["00" * 24]), "subscriptions_pkey"),
     ("batches", "claim", ("me", NOW, 1_000, 1, 0, 1, ["fcm", "wns"], 1, 9), "batches_by_provider"),
     ("deliveries", "recorded", (SITE, MESSAGE, [1, 2, 3]), "deliveries_pkey"),
     ("deliveries", "open_at", (SITE, MESSAGE, [1, 2, 3], 1), "deliveries_pkey"),
