@@ -165,7 +165,7 @@ def possible_errors(route: Route) -> Iterable[type[GatewayError]]:
         found |= {Unauthenticated: None, Forbidden: None}
     if _PARAMETER.search(route.path):
         found[NotFound] = None
-    if route.query is not None or route.body is not None:
+    if route.query is not None or route.body is not None or route.request_headers:
         found[InvalidRequest] = None
     if route.body is not None:
         found |= {RequestTimeout: None, TooLarge: None, UnsupportedMediaType: None}
