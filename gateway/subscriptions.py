@@ -18,7 +18,7 @@ from gateway.subscription_fields import (
     check_totals,
 )
 from storage import audit as stored_audit
-from storage import automations, locks, sites, subscriptions
+from storage import locks, sites, subscriptions
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.subscriptions import Change, Subscription, SubscriptionState
@@ -97,7 +97,6 @@ async def erase_subscription(context: Context, actor: str, site_id: int, id: int
         await sites.get(tx, site_id)
         await existing(tx, site_id, id)
         await subscriptions.erase(tx, site_id, id, note.at)
-        await automations.forget(tx, site_id, id)
         await stored_audit.add(tx, note)
 
     await context.database.write(body)

@@ -140,9 +140,9 @@ async def leave_all(tx: Transaction, site_id: int, subscription_id: int) -> None
     await tx.execute(_SQL["leave_all"], site_id, subscription_id)
 
 
-async def forget(tx: Transaction, site_id: int, subscription_id: int) -> None:
-    """As if they had never been in any."""
-    await tx.execute(_SQL["forget"], site_id, subscription_id)
+async def forget(tx: Transaction, subscriptions: Sequence[tuple[int, int]]) -> None:
+    """As if they, by (site, subscription), had never been in any."""
+    await tx.execute_many(_SQL["forget"], sorted(subscriptions))
 
 
 async def due_places(tx: Transaction, id: int, now: int, limit: int) -> Sequence[DuePlace]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace as copy
 
+from storage import automations
 from storage.database import Row, Transaction
 from storage.errors import EndpointTaken as EndpointTaken
 from storage.errors import NotFound
@@ -139,6 +140,7 @@ async def erase(tx: Transaction, site_id: int, id: int, now: int) -> None:
     if not await tx.execute(_SQL["erase"], site_id, id, now, *empty):
         raise NotFound(f"subscription {id}")
     await tx.execute(_SQL["erase_custom_events"], site_id, id)
+    await automations.forget(tx, [(site_id, id)])
 
 
 async def add_many(
@@ -258,7 +260,9 @@ async def forget_never_accepted(tx: Transaction, before: int, limit: int = 1_000
 
     Strangers may register endpoints that never worked: nothing of them needs to be kept for old counts.
     """
-    return await tx.execute(_SQL["forget_never_accepted"], before, limit)
+    removed = await tx.fetch(_SQL["forget_never_accepted"], before, limit)
+    await automations.forget(tx, [(site_id, id) for site_id, id in removed])
+    return len(removed)
 
 
 async def by_endpoint(tx: Transaction, site_id: int, endpoint: str) -> Subscription | None:

@@ -227,4 +227,5 @@ where (site_id, id) in (
 delete from subscriptions
 where (site_id, id) in (
     select site_id, id from subscriptions
-    where state = 'gone' and accepted_at is null and ended_at < $1 limit $2);
+    where state = 'gone' and accepted_at is null and ended_at < $1 limit $2)
+returning site_id, id;

@@ -203,6 +203,44 @@ async def test_events_need_the_scope_send(api: Api, site: str) -> None:
     await reader.post(f"/v1/sites/{site}/events", {"external_id": "a", "name": "x"}, 403)
 
 
+async def test_a_step_says_what_any_message_may_say(api: Api, site: str, path: str) -> None:
+    template = await api.post(
+        f"/v1/sites/{site}/templates",
+        {"name": "Hello", "notification": {"title": "Hello {{ variables.who }}"}, "options": {"ttl": 60}},
+    )
+    rich = {
+        "after": 0,
+        "notification": {"title": "{{ attributes.first_name | default: 'You' }}, welcome"},
+        "translations": {"de": {"title": "Willkommen"}},
+        "fallback": {"title": "Welcome"},
+        "utm": {"source": "push"},
+        "quiet_hours": "override",
+        "best_hour": {"within_hours": 24},
+        "variants": {"options": [{"name": "A", "weight": 50}, {"name": "B", "weight": 50}], "holdout": 10},
+        "dry_run": True,
+        "rate": 5,
+    }
+    saved = {"after": 60, "template": template["id"], "variables": {"who": "Ann"}}
+    made = await api.post(path, changed(steps=[rich, saved]))
+
+    first, second = (step["message"] for step in made["steps"])
+    for name in ("notification", "translations", "utm", "quiet_hours", "best_hour", "dry_run", "rate"):
+        assert first[name] == rich[name]
+    assert [option["name"] for option in first["variants"]["options"]] == ["A", "B"]
+    assert (second["template"], second["options"]["ttl"]) == (template["id"], 60)
+    assert second["notification"]["title"] == "Hello Ann"
+
+
+async def test_what_is_not_named_stays_as_it_is(api: Api, path: str) -> None:
+    made = await api.post(path, CART)
+    first = await api.patch(f"{path}/{made['id']}", {"cancel_on": ["purchase", "left"]})
+    second = await api.patch(
+        f"{path}/{made['id']}", {"trigger": {"on": "subscribe"}, "once_per_visitor": True}
+    )
+    assert first == {**made, "cancel_on": ["purchase", "left"], "changed_at": first["changed_at"]}
+    assert second == {**first, **welcome}
+
+
 def changed(**changes: Any) -> dict[str, Any]:
     return {**CART, **changes}
 
@@ -229,6 +267,10 @@ def with_step(**changes: Any) -> dict[str, Any]:
         (with_step(local_time={"at": "2026-12-01T09:00"}), "steps[0].local_time"),
         (with_step(recurrence={"cron": "0 9 * * 1", "timezone": "UTC"}), "steps[0].recurrence"),
         (with_step(options={"topic": "abcde"}), "steps[0].options.topic"),
+        (with_step(rollout={"first": 10}), "steps[0].rollout"),
+        (with_step(auto_pause={"failure_rate": 0.2, "least": 200}), "steps[0].auto_pause"),
+        (with_step(template="tpl_0000000000001"), "steps[0].template"),
+        (with_step(notification={"title": "{% if %}"}), "steps[0].notification.title"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_its_place(

@@ -119,8 +119,19 @@ async def test_who_leaves_is_not_due_any_more(there: Database) -> None:
     await there.write(lambda tx: automations.leave_all(tx, SITE, BOB))
     assert await places(there) == []
     assert await places(there, AUTOMATION + 1) == [DuePlace(ANN, 0, NOW)]
-    await there.write(lambda tx: automations.forget(tx, SITE, ANN))
+    await there.write(lambda tx: automations.forget(tx, [(SITE, ANN), (SITE, 99)]))
     assert await places(there, AUTOMATION + 1) == []
+
+
+async def test_who_is_erased_or_never_worked_leaves_no_place(there: Database) -> None:
+    for id, new in ((ANN, new_subscription(1)), (BOB, new_subscription(2))):
+        await there.write(lambda tx, id=id, new=new: subscriptions.register(tx, SITE, id, new, NOW))  # type: ignore[misc]
+        await enter(there, id, NOW)
+    await there.write(lambda tx: subscriptions.erase(tx, SITE, ANN, NOW))
+    assert await places(there) == [DuePlace(BOB, 0, NOW)]
+    await there.write(lambda tx: subscriptions.end(tx, SITE, BOB, SubscriptionState.GONE, NOW))
+    assert await there.write(lambda tx: subscriptions.forget_never_accepted(tx, NOW + 1)) == 1
+    assert await places(there) == []
 
 
 async def test_those_in_which_somebody_is_due_have_their_turn_one_after_the_other(there: Database) -> None:
