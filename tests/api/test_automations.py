@@ -234,9 +234,8 @@ async def test_a_step_says_what_any_message_may_say(api: Api, site: str, path: s
 async def test_what_is_not_named_stays_as_it_is(api: Api, path: str) -> None:
     made = await api.post(path, CART)
     first = await api.patch(f"{path}/{made['id']}", {"cancel_on": ["purchase", "left"]})
-    second = await api.patch(
-        f"{path}/{made['id']}", {"trigger": {"on": "subscribe"}, "once_per_visitor": True}
-    )
+    welcome = {"trigger": {"on": "subscribe"}, "once_per_visitor": True}
+    second = await api.patch(f"{path}/{made['id']}", welcome)
     assert first == {**made, "cancel_on": ["purchase", "left"], "changed_at": first["changed_at"]}
     assert second == {**first, **welcome}
 
