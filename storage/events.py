@@ -1,14 +1,14 @@
 """Events: what browsers report back about a message, and the site's own events of a subscription."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from storage import rollups, site_hours
-from storage.activity import WEIGHT_OF_CLICK, WEIGHT_OF_DISPLAY, Habit, hour_of_day, period_of
+from storage import habits, rollups
+from storage.activity import hour_of_day
 from storage.database import Row, Transaction
+from storage.habits import Look
 from storage.queries import load
 from storage.rollups import Rollup
 
@@ -23,9 +23,6 @@ class EventKind(StrEnum):
     CLICKED = "clicked"
     CLOSED = "closed"
     UNSUBSCRIBED = "unsubscribed"
-
-
-_TELLING = (EventKind.DISPLAYED, EventKind.CLICKED)  # of the visitor's hours; closing happens by itself too
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ async def record(tx: Transaction, events: Sequence[Event], zones: Mapping[int, s
         return 0
     reporters = sorted({(e.site_id, e.subscription_id) for e in stored})
     found = {row[:2]: row[2:] for row in map(tuple, await tx.fetch_rows(_SQL["reporters"], reporters))}
-    await _learn(tx, stored, found, zones)
+    await habits.note(tx, _telling(stored, found, zones))
     await rollups.add_many(
         tx,
         [
@@ -91,25 +88,15 @@ async def record(tx: Transaction, events: Sequence[Event], zones: Mapping[int, s
     return len(stored)
 
 
-async def _learn(
-    tx: Transaction, stored: Sequence[Event], found: Mapping[Row, Row], zones: Mapping[int, str]
-) -> None:
-    """Moves what is known of the visitors' hours, and of their sites' hours."""
-    habits: dict[tuple[int, int], Habit] = {}
-    seen: Counter[tuple[int, int, int]] = Counter()
+def _telling(stored: Sequence[Event], found: Mapping[Row, Row], zones: Mapping[int, str]) -> Sequence[Look]:
+    """What tells something of visitors' hours. Closing does not: it happens by itself, too."""
+    looks = []
     for event in stored:
         visitor = (event.site_id, event.subscription_id)
-        if event.kind not in _TELLING or visitor not in found:
-            continue
-        _, timezone, *known = found[visitor]
-        clicked = event.kind is EventKind.CLICKED
-        hour = hour_of_day(event.at, timezone or zones.get(event.site_id))
-        habits[visitor] = (habits.get(visitor) or Habit(*known)).seen(event.at, hour, clicked=clicked)
-        seen[event.site_id, hour, period_of(event.at)] += WEIGHT_OF_CLICK if clicked else WEIGHT_OF_DISPLAY
-    if habits:
-        rows = [(*visitor, *habit.values()) for visitor, habit in sorted(habits.items())]
-        await tx.execute_rows(_SQL["learn"], rows)
-        await site_hours.add_many(tx, seen)
+        if visitor in found and event.kind in (EventKind.DISPLAYED, EventKind.CLICKED):
+            hour = hour_of_day(event.at, found[visitor][1] or zones.get(event.site_id))
+            looks.append(Look(*visitor, event.at, int(event.kind is EventKind.CLICKED), hour))
+    return looks
 
 
 async def track(tx: Transaction, event: CustomEvent) -> None:

@@ -19,6 +19,7 @@ _PURGED = (
     "deliveries",
     "rollups",
     "site_hours",
+    "unlearnt",
     "batches",
     "stages",
     "idempotency_keys",

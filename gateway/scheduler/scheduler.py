@@ -14,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.scheduler.finisher import Finisher
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.housekeeper import Housekeeper
+from gateway.scheduler.learner import Learner
 from gateway.scheduler.stager import Stager
 from gateway.scheduler.starter import Starter
 from gateway.scheduler.walker import Walker
@@ -35,6 +36,7 @@ class SchedulerTiming:
     walk_every: float = 0.5  # through automations: a look at each, not for every commit of a broadcast
     finish_every: float = 0.2  # finishing is a write: not for every commit of a running broadcast
     tidy_every: float = 60.0
+    learn_every: float = 5.0  # what browsers reported is told to their subscriptions, many at a time
     stage_every: float = 0.5  # looks at the first parts of messages whose rest is held
     show_every: float = 5.0  # what is held is shown on /metrics
 
@@ -67,6 +69,7 @@ class Scheduler:
         self._stager = Stager(context)
         self._finisher = Finisher(context, owner, metrics)
         self._walker = Walker(context, metrics)
+        self._learner = Learner(context)
         self._housekeeper = Housekeeper(context)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -91,6 +94,10 @@ class Scheduler:
                 tasks.create_task(
                     self._repeat(self._stager.step, lambda: asyncio.sleep(timing.stage_every)),
                     name="scheduler-stage",
+                ),
+                tasks.create_task(
+                    self._repeat(self._learner.step, lambda: asyncio.sleep(timing.learn_every)),
+                    name="scheduler-learn",
                 ),
                 tasks.create_task(
                     self._repeat(self._show_holds, lambda: asyncio.sleep(timing.show_every)),

@@ -17,6 +17,18 @@ create table site_hours (
     primary key (site_id, hour)
 ) {without_rowid};
 
+-- Displays and clicks that `activity` has not been told of yet, in the order in which they came: added to at the end,
+-- taken by the thousand. To write each into its visitor's row at once would cost a page of the table for each.
+create table unlearnt (
+    id {id_key},
+    site_id bigint not null,
+    subscription_id bigint not null,
+    at bigint not null,
+    hour smallint not null,
+    clicked smallint not null
+);
+
 -- only: postgres
+alter table unlearnt alter column id add generated always as identity;
 -- Room in each page, so that what is learnt is written beside the row and touches none of its four indexes.
 alter table subscriptions set (fillfactor = 90);

@@ -8,36 +8,17 @@ on conflict (site_id, message_id, subscription_id, kind) do nothing
 returning message_id, subscription_id, kind;
 
 -- name: reporters (sqlite)
-select s.site_id, s.id, s.provider, s.timezone, s.displayed_at, s.clicked_at, s.activity
+select s.site_id, s.id, s.provider, s.timezone
 from rows($1: site_id bigint, id bigint)
 join subscriptions s on s.site_id = rows.site_id and s.id = rows.id;
 
 -- name: reporters (postgres)
--- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded). Locked in the order of
--- the rows: the counters are read here and written below, and two processes must not count over each other.
-select s.site_id, s.id, s.provider, s.timezone, s.displayed_at, s.clicked_at, s.activity
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select s.site_id, s.id, s.provider, s.timezone
 from rows($1: site_id bigint, id bigint)
 cross join lateral (
-    select site_id, id, provider, timezone, displayed_at, clicked_at, activity from subscriptions
-    where site_id = rows.site_id and id = rows.id offset 0 for no key update) s;
-
--- name: learn (sqlite)
-update subscriptions
-set displayed_at = rows.displayed_at, clicked_at = rows.clicked_at, activity = unhex(rows.activity)
-from rows($1: site_id bigint, id bigint, displayed_at bigint, clicked_at bigint, activity text)
-where subscriptions.site_id = rows.site_id and subscriptions.id = rows.id;
-
--- name: learn (postgres)
--- As storage/sql/subscriptions.sql, gone.
-update subscriptions
-set displayed_at = found.displayed_at, clicked_at = found.clicked_at, activity = decode(found.activity, 'hex')
-from (
-    select rows.*, s.place
-    from rows($1: site_id bigint, id bigint, displayed_at bigint, clicked_at bigint, activity text)
-    cross join lateral (
-        select ctid as place from subscriptions s where s.site_id = rows.site_id and s.id = rows.id offset 0) s
-) found
-where subscriptions.ctid = found.place and subscriptions.site_id = found.site_id and subscriptions.id = found.id;
+    select site_id, id, provider, timezone from subscriptions
+    where site_id = rows.site_id and id = rows.id offset 0) s;
 
 -- name: track
 insert into custom_events (site_id, id, subscription_id, name, data, at) values ($1, $2, $3, $4, $5, $6);

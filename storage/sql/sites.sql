@@ -56,6 +56,9 @@ delete from rollups where (site_id, message_id, variant, provider, hour, kind) i
 -- name: purge_site_hours
 delete from site_hours where (site_id, hour) in (select site_id, hour from site_hours where site_id = $1 limit $2);
 
+-- name: purge_unlearnt
+delete from unlearnt where id in (select id from unlearnt where site_id = $1 limit $2);
+
 -- name: purge_batches
 delete from batches where id in (select id from batches where site_id = $1 limit $2);
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.context import Context
+from gateway.scheduler.learner import Learner
 from gateway.settings import Settings
 from gateway.tokens import EVENT_TOKENS, issue_event_token
 from storage.ids import Kind, decode_id
@@ -96,6 +97,7 @@ async def test_what_browsers_report_says_when_a_message_was_last_displayed_and_c
     clock.advance(3_600)
     await page.report({"token": token, "kind": "displayed", "age": 60})
     await page.report({"token": token, "kind": "clicked"})
+    assert await Learner(context).step() is False
     found = await api.get(f"/v1/sites/{site}/subscriptions/{made['id']}")
     assert (found["displayed_at"], found["clicked_at"]) == ("2026-01-01T00:59:00Z", "2026-01-01T01:00:00Z")
 

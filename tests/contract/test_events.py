@@ -1,6 +1,6 @@
 import asyncio
 
-from storage import audit, events, leases, rollups, site_hours, subscriptions
+from storage import audit, events, habits, leases, rollups, site_hours, subscriptions
 from storage.activity import HALF_LIFE, WEIGHT_OF_CLICK, WEIGHT_OF_DISPLAY
 from storage.audit import AuditEntry
 from storage.database import Database
@@ -66,6 +66,11 @@ async def habit_of(database: Database, id: int) -> tuple[int | None, int | None,
     return stored.displayed_at, stored.clicked_at, {hour: n for hour, n in enumerate(activity) if n}
 
 
+async def learn(database: Database) -> int:
+    found = await database.read(lambda tx: habits.waiting(tx, 100))
+    return await database.write(lambda tx: habits.learn(tx, found))
+
+
 async def hours_of(database: Database, now: int = NOW) -> dict[int, int]:
     found = await database.read(lambda tx: site_hours.of_sites(tx, [SITE], now))
     return {hour: n for hour, n in enumerate(found.get(SITE, ())) if n}
@@ -83,6 +88,9 @@ async def test_events_tell_when_a_visitor_last_looked_and_clicked_and_at_which_h
     reported = [event(id) for id in (1, 2, 3, 4)] + [event(1, CLICKED, at=NOW + HOUR)]
     await database.write(lambda tx: events.record(tx, reported, {SITE: "Asia/Tokyo"}))
     await record(database, event(2, EventKind.CLOSED, at=NOW + HOUR))
+    assert await hours_of(database) == {}
+    assert await learn(database) == 4
+    assert await learn(database) == 0
     assert await habit_of(database, 1) == (NOW, NOW + HOUR, {1: WEIGHT_OF_DISPLAY, 2: WEIGHT_OF_CLICK})
     assert await habit_of(database, 2) == (NOW, None, {5: WEIGHT_OF_DISPLAY})
     assert await habit_of(database, 3) == (NOW, None, {9: WEIGHT_OF_DISPLAY})
@@ -94,7 +102,9 @@ async def test_an_event_that_is_repeated_or_comes_late_moves_no_time_back(databa
     await database.write(lambda tx: subscriptions.register(tx, SITE, 1, new_subscription(), NOW))
     await record(database, event(1, at=NOW + HOUR))
     await record(database, event(1, at=NOW + 2 * HOUR))  # the same message again
+    await learn(database)
     await record(database, event(1, at=NOW, message_id=MESSAGE + 1))
+    await learn(database)
     habit = await habit_of(database, 1)
     assert habit == (NOW + HOUR, None, {0: WEIGHT_OF_DISPLAY, 1: WEIGHT_OF_DISPLAY})
 
@@ -102,21 +112,36 @@ async def test_an_event_that_is_repeated_or_comes_late_moves_no_time_back(databa
 async def test_the_hours_of_a_site_fade_with_time(database: Database) -> None:
     await database.write(lambda tx: subscriptions.register(tx, SITE, 1, new_subscription(), NOW))
     await record(database, event(1, CLICKED))
+    await learn(database)
     later = NOW + 2 * HALF_LIFE
     assert await hours_of(database, later) == {0: WEIGHT_OF_CLICK >> 2}
     await record(database, event(1, CLICKED, at=later, message_id=MESSAGE + 1))
+    await learn(database)
     assert await hours_of(database, later) == {0: (WEIGHT_OF_CLICK >> 2) + WEIGHT_OF_CLICK}
     await record(database, event(1, CLICKED, at=NOW + HOUR, message_id=MESSAGE + 2))
+    await learn(database)
     assert await hours_of(database, later + 50 * HALF_LIFE) == {}
     await record(database, event(1, at=later + 50 * HALF_LIFE, message_id=MESSAGE + 3))
+    await learn(database)
     assert await hours_of(database, later + 50 * HALF_LIFE) == {0: WEIGHT_OF_DISPLAY}
 
 
-async def test_clicks_on_two_machines_at_once_all_count(database: Database) -> None:
+async def test_two_who_learn_at_once_count_each_look_once(database: Database) -> None:
     await database.write(lambda tx: subscriptions.register(tx, SITE, 1, new_subscription(), NOW))
     await asyncio.gather(*(record(database, event(1, message_id=n)) for n in range(1, 21)))
+    assert sum(await asyncio.gather(*(learn(database) for _ in range(6)))) == 20
     assert await habit_of(database, 1) == (NOW, None, {0: 20 * WEIGHT_OF_DISPLAY})
     assert await hours_of(database) == {0: 20 * WEIGHT_OF_DISPLAY}
+
+
+async def test_nothing_is_learnt_of_a_visitor_who_was_erased_meanwhile(database: Database) -> None:
+    await database.write(lambda tx: subscriptions.register(tx, SITE, 1, new_subscription(), NOW))
+    await record(database, event(1))
+    await learn(database)
+    await record(database, event(1, CLICKED))
+    await database.write(lambda tx: subscriptions.erase(tx, SITE, 1, NOW))
+    assert await learn(database) == 1
+    assert await habit_of(database, 1) == (None, None, {})
 
 
 async def test_a_sites_own_events_are_kept_with_their_data(database: Database) -> None:

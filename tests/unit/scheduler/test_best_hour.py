@@ -8,6 +8,7 @@ from gateway.campaigns.plan import Timetable
 from gateway.campaigns.rules import Rules, write_rules
 from gateway.metrics import Metrics
 from gateway.scheduler.freezer import Freezer
+from gateway.scheduler.learner import Learner
 from gateway.scheduler.source import hours_of_sites
 from gateway.scheduler.starter import Starter
 from storage import batches, events, messages
@@ -23,6 +24,7 @@ RULES = write_rules(Rules(best_hour=BestHour(24)))
 async def clicked(installation: Installation, ids: Sequence[int], at: int) -> None:
     clicks = [Event(installation.site.id, 1, id, 0, EventKind.CLICKED, None, at) for id in ids]
     await installation.database.write(lambda tx: events.record(tx, clicks))
+    assert await Learner(installation.context).step() is False
 
 
 async def due_times(installation: Installation) -> dict[int, int]:
