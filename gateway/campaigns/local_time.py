@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from gateway.campaigns.zones import HOUR, MINUTE, moment_of, wall_of, zone_exists
+from gateway.campaigns.zones import HOUR, MINUTE, moment_of, wall_of, zone_or
 from gateway.errors import FieldError
 
 # Freezing starts at the very moment of the first zone, and takes a while: so little is not late.
@@ -50,14 +50,14 @@ class WallClock:
 
     @classmethod
     def of(cls, rule: LocalTime, site_zone: str) -> "WallClock":
-        return cls(_parse(rule.at), rule.late, site_zone)
+        return cls(_parse(rule.at), rule.late, zone_or(site_zone, "UTC"))
 
     def due_at(self, timezone: str | None, now: int) -> int | None:
         """When it is somebody's turn, `now` or later; None when it is too late for them.
 
         Whose zone is not known, or does not exist, lives by the site's clock.
         """
-        zone = timezone if timezone is not None and zone_exists(timezone) else self.site_zone
+        zone = zone_or(timezone, self.site_zone)
         at = moment_of(zone, self.time)
         if at >= now - GRACE or self.late is Late.SEND:
             return max(at, now)

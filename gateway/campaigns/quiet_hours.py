@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct, field
 
-from gateway.campaigns.zones import DAY, HOUR, MINUTE, offset_at, zone_exists
+from gateway.campaigns.zones import DAY, HOUR, MINUTE, offset_at, zone_or
 from gateway.errors import FieldError
 
 TimeOfDay = Annotated[
@@ -55,9 +55,8 @@ class Quiet:
 
     @classmethod
     def of(cls, hours: QuietHours, site_zone: str) -> "Quiet":
-        return cls(
-            _from_midnight(hours.start), _from_midnight(hours.end), hours.zone is ClockOf.VISITOR, site_zone
-        )
+        start, end = _from_midnight(hours.start), _from_midnight(hours.end)
+        return cls(start, end, hours.zone is ClockOf.VISITOR, zone_or(site_zone, "UTC"))
 
     @property
     def length(self) -> int:
@@ -69,8 +68,8 @@ class Quiet:
 
         Whose zone is not known, or does not exist, lives by the site's clock.
         """
-        known = self.by_visitor and timezone is not None and zone_exists(timezone)
-        return _window(timezone if known and timezone else self.site_zone, self.start, self.end, at)
+        zone = zone_or(timezone, self.site_zone) if self.by_visitor else self.site_zone
+        return _window(zone, self.start, self.end, at)
 
 
 def check_quiet_hours(hours: QuietHours | None, path: str) -> list[FieldError]:

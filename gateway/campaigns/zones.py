@@ -28,6 +28,11 @@ def zone_exists(name: str) -> bool:
     return bool(name)
 
 
+def zone_or(name: str | None, default: str) -> str:
+    """The zone `name`, or `default` where there is none of that name (any more)."""
+    return name if name is not None and zone_exists(name) else default
+
+
 @lru_cache(maxsize=8_192)
 def moment_of(zone: str, wall: datetime) -> int:
     """When the clocks of the zone show `wall`.

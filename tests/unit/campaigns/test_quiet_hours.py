@@ -74,6 +74,12 @@ def test_who_has_no_zone_or_one_that_does_not_exist_lives_by_the_clock_of_the_si
     assert NIGHT.window(timezone, at) == NIGHT.window("Europe/Berlin", at)
 
 
+def test_a_site_whose_zone_this_machine_does_not_know_any_more_lives_by_utc() -> None:
+    quiet = Quiet.of(QuietHours("21:00", "07:00"), "Europe/Atlantis")
+    at = utc(2026, 7, 1, 22, 0)
+    assert quiet.window(None, at).due_at == utc(2026, 7, 2, 7, 0)
+
+
 def test_where_the_site_s_clock_decides_nobody_s_zone_matters() -> None:
     quiet = Quiet.of(QuietHours("21:00", "07:00", ClockOf.SITE), "Asia/Tokyo")
     at = utc(2026, 7, 1, 12, 0)  # 21:00 in Tokyo
