@@ -63,7 +63,7 @@ async def test_changes_are_audited(api: Api, path: str, site: str) -> None:
     made = await api.post(path, VIPS)
     await api.patch(f"{path}/{made['id']}", {"where": {"tag": "x"}})
     await api.delete(f"{path}/{made['id']}")
-    found = [entry for entry in (await api.get(f"/v1/audit"))["items"] if entry["target"] == made["id"]]
+    found = [entry for entry in (await api.get("/v1/audit"))["items"] if entry["target"] == made["id"]]
     assert [entry["action"] for entry in found] == ["segment.deleted", "segment.changed", "segment.created"]
 
 

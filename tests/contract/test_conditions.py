@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from storage import audiences, deliveries, events, subscriptions
+from storage.condition_sql import Looked
 from storage.conditions import (
     Condition,
     Either,
@@ -27,6 +28,7 @@ from storage.conditions import (
     TextIs,
     TimeColumn,
     TimeIs,
+    driving_tag,
 )
 from storage.database import Database, Transaction
 from storage.events import Event, EventKind
@@ -371,3 +373,58 @@ async def test_the_index_of_tags_follows_every_way_into_the_table(database: Data
 
 def test_every_kind_of_value_is_stored_as_it_was_said() -> None:
     assert msgspec.json.decode(msgspec.json.encode(VALUES)) == list(VALUES)
+
+
+PRO = HasAttribute("plan", Op.EQ, ("pro",))
+PLANS: Sequence[tuple[Condition, Mapping[int, Looked], str]] = [
+    (Either((HasTag("vip"), PRO)), {}, "s USING PRIMARY KEY (site_id=? AND id>? AND id<?)"),
+    (Either((HasTag("vip"), PRO)), {}, "u USING PRIMARY KEY (site_id=? AND tag=? AND subscription_id=?)"),
+    (
+        Every((PRO, HasTag("vip"))),
+        {},
+        "t USING PRIMARY KEY (site_id=? AND tag=? AND subscription_id>? AND subscription_id<?)",
+    ),
+    (Every((PRO, HasTag("vip"))), {}, "s USING PRIMARY KEY (site_id=? AND id=?)"),
+    (Received(1), {}, "d USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)"),
+    (
+        Reported(EventKind.CLICKED, 1),
+        {},
+        "e USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=? AND kind=?)",
+    ),
+    (
+        ReceivedSince(5),
+        {5: Looked([1], [2])},
+        "d USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)",
+    ),
+]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("condition", "looked", "part"), PLANS)
+async def test_sqlite_walks_a_key_and_sorts_nothing(
+    database: Database, condition: Condition, looked: Mapping[int, Looked], part: str
+) -> None:
+    order = "s.id" if driving_tag(condition) is None else "t.subscription_id"
+    query, args = audiences._query(SITE, condition, 0, MAX_ID, looked, "select s.id", f"order by {order}")
+    explained = Query("plan", f"explain query plan {query.sqlite}", "")
+    plan = [row[3] for row in await database.read(lambda tx: tx.fetch(explained, *args))]
+    assert any(part in line for line in plan), plan
+    assert not any("TEMP B-TREE" in line for line in plan), plan
+    assert all("VIRTUAL TABLE" in line for line in plan if "SCAN" in line), plan
+
+
+@pytest.mark.parametrize("dialect", ["postgres"], indirect=True)
+async def test_postgres_is_led_by_the_index_of_tags(database: Database) -> None:
+    await add_site(database)
+    rows = [(n, new_subscription(n, tags=("vip",) if n % 9 == 0 else ())) for n in range(1, 4_001)]
+    await database.write(lambda tx: subscriptions.add_many(tx, SITE, rows, NOW))
+    condition = Every((PRO, HasTag("vip")))
+    query, args = audiences._query(
+        SITE, condition, 0, MAX_ID, {}, "select s.id", "order by t.subscription_id"
+    )
+    explained = Query("plan", "", f"explain {query.postgres}")
+    plan = "\n".join(row[0] for row in await database.read(lambda tx: tx.fetch(explained, *args)))
+    assert "subscription_tags_pkey" in plan
+    assert "subscriptions_pkey" in plan, plan
+    assert "Sort" not in plan
+    assert "Seq Scan" not in plan
