@@ -110,12 +110,15 @@ class Outgoing:
             if visitor is None or visitor.told is None:
                 raise NotARecipient
             data = _decode_data(visitor.told)
-        if self._common is not None:
-            return self._common.render(event_token, data)
+        if self._common is not None and not data:
+            return self._common.render(event_token)
         language = None if visitor is None else visitor[1]
-        template = self._template(variant, find_language(self._languages, language))
+        template = self._common or self._template(variant, find_language(self._languages, language))
         if isinstance(template, PayloadTemplate):
-            return template.render(event_token, data)
+            payload = template.render(event_token, data)
+            if len(payload) > MAX_PLAINTEXT and self._fallback is not None:
+                return self._fallback.render(event_token)
+            return payload
         attributes = None if visitor is None else visitor[3]
         try:
             payload = template.render(event_token, Person(attributes, external_id, language, data))

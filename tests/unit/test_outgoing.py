@@ -135,6 +135,14 @@ def test_whom_the_texts_cannot_be_made_for_gets_the_fallback_or_nothing(text: st
     assert shown(stored, who) == {"title": "Sale", "url": "https://example.com/?utm_source=push"}
 
 
+def test_whose_data_does_not_fit_gets_the_fallback() -> None:
+    audience = AudienceSpec(recipients=(Recipient("c-1", {"a": "x" * 4_000}),))
+    stored = replace(message(Notification("Hi"), fallback=FALLBACK), audience_spec=write_audience(audience))
+    assert shown(stored, name="c-1")["title"] == "Sale"
+    stored = replace(message(Notification("Hi")), audience_spec=write_audience(audience))
+    assert len(render_for(stored, PUBLIC_URL, None, "c-1")) > MAX_PLAINTEXT  # refused where it is encrypted
+
+
 def test_nothing_is_rendered_that_does_not_fit_into_a_push() -> None:
     stored = message(Notification("Hi", body="{{ attributes.a }}" * 15))
     lengths = set()
