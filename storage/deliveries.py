@@ -41,6 +41,8 @@ class SkipReason(StrEnum):
     KEY_RETIRED = "key_retired"
     LATE = "late"  # the local time of the message had passed where they are, and it says to skip them
     CANCELLED = "cancelled"
+    OPTED_OUT = "opted_out"  # they left the category of the message
+    FREQUENCY_CAP = "frequency_cap"  # they got as many of late as the site wants them to, or one just now
     HOLDOUT = "holdout"  # in the group that gets nothing, to compare with
     DRY_RUN = "dry_run"  # made ready for the push service and not sent: the message asked for that
 

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     MESSAGE = "msg"
     KEY = "key"
     AUTOMATION = "aut"
+    CATEGORY = "cat"
     SEGMENT = "seg"
     TEMPLATE = "tpl"
     TOKEN = "tok"  # noqa: S105 - a prefix, no secret

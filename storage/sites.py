@@ -30,6 +30,8 @@ _PURGED = (
     "automation_places",
     "automations",
     "segments",
+    "categories",
+    "recent_pushes",
     "subscriptions",
     "throttles",
     "tokens",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace as copy
 
-from storage import automations
+from storage import automations, recent_pushes
 from storage.database import Row, Transaction
 from storage.errors import EndpointTaken as EndpointTaken
 from storage.errors import NotFound
@@ -141,6 +141,7 @@ async def erase(tx: Transaction, site_id: int, id: int, now: int) -> None:
         raise NotFound(f"subscription {id}")
     await tx.execute(_SQL["erase_custom_events"], site_id, id)
     await automations.forget(tx, [(site_id, id)])
+    await recent_pushes.erase(tx, site_id, id)
 
 
 async def add_many(

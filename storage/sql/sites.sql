@@ -103,3 +103,9 @@ delete from automations where id in (select id from automations where site_id = 
 
 -- name: purge_segments
 delete from segments where id in (select id from segments where site_id = $1 limit $2);
+
+-- name: purge_categories
+delete from categories where id in (select id from categories where site_id = $1 limit $2);
+
+-- name: purge_recent_pushes
+delete from recent_pushes where (site_id, subscription_id, message_id) in (select site_id, subscription_id, message_id from recent_pushes where site_id = $1 limit $2);
