@@ -3,6 +3,8 @@
 Hours are the visitor's own (their zone's wall clock at that moment): nine in the morning stays nine in the
 morning when the clocks change. Counters fade: they are halved at the end of every 30 days, and whenever one
 of them would not fit its byte any more.
+
+Stored as pairs of an hour and its counter while that is shorter, which for most visitors it always is.
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ _MOST = 255
 
 
 class Habit(NamedTuple):
-    """What is known of one visitor's hours. None: nothing yet. Times are milliseconds since the epoch."""
+    """What is known of one visitor's hours, the counters packed. None: nothing yet. Times in milliseconds."""
 
     displayed_at: int | None = None
     clicked_at: int | None = None
@@ -36,16 +38,35 @@ class Habit(NamedTuple):
         return Habit(
             displayed_at=self.displayed_at if clicked else max(at, self.displayed_at or 0),
             clicked_at=max(at, self.clicked_at or 0) if clicked else self.clicked_at,
-            activity=_add(
-                faded(self.activity or _NOTHING, before, at),
-                hour,
-                WEIGHT_OF_CLICK if clicked else WEIGHT_OF_DISPLAY,
+            activity=pack(
+                _add(
+                    faded(unpack(self.activity), before, at),
+                    hour,
+                    WEIGHT_OF_CLICK if clicked else WEIGHT_OF_DISPLAY,
+                )
             ),
         )
 
     def values(self) -> tuple[int | None, int | None, str]:
         """As the query `learn` takes them: the counters in hexadecimal."""
-        return self.displayed_at, self.clicked_at, (self.activity or _NOTHING).hex()
+        return self.displayed_at, self.clicked_at, (self.activity or b"").hex()
+
+
+def pack(counters: bytes) -> bytes:
+    """24 counters as they are stored: 2 bytes for each that is not 0, or all 24."""
+    if counters.count(0) <= HOURS // 2:
+        return counters
+    return bytes([part for hour, n in enumerate(counters) if n for part in (hour, n)])
+
+
+def unpack(activity: bytes | None) -> bytes:
+    """24 counters from what `pack` made; None: nothing yet."""
+    if activity is None or len(activity) == HOURS:
+        return activity or _NOTHING
+    counters = bytearray(HOURS)
+    for hour, n in zip(activity[::2], activity[1::2], strict=True):
+        counters[hour] = n
+    return bytes(counters)
 
 
 def faded(activity: bytes, before: int, at: int) -> bytes:

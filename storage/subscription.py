@@ -123,7 +123,7 @@ class RecipientRow(NamedTuple):
     id: int
     provider: str
     timezone: str | None = None
-    activity: bytes | None = None  # see storage.activity
+    activity: bytes | None = None  # packed, see storage.activity
 
 
 class VisitorRow(NamedTuple):

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from gateway.campaigns.quiet_hours import Quiet
 from gateway.campaigns.zones import HOUR, offset_at, zone_exists
 from gateway.errors import FieldError
-from storage.activity import HOURS, busiest
+from storage.activity import HOURS, busiest, unpack
 
 # Not a moment for each recipient: whoever shares one shares a batch.
 SLOTS = 12  # moments over which those with the same hour are spread: five minutes apart, in a window of a day
@@ -68,7 +68,7 @@ class BestTimes:
         zone = timezone if timezone is not None and zone_exists(timezone) else self.site_zone
         start = now if self.start is None else self.start
         spans = spans_by_hour(zone, start, start + self.length, self.quiet)
-        best = busiest(activity, list(spans)) if activity else None
+        best = busiest(unpack(activity), list(spans)) if activity else None
         if best is None and self.site_hours:
             best = busiest(self.site_hours, list(spans))
         if best is None:

@@ -5,7 +5,7 @@ alter table subscriptions add column platform text;
 -- When a message was last displayed, and clicked.
 alter table subscriptions add column displayed_at bigint;
 alter table subscriptions add column clicked_at bigint;
--- 24 counters of a byte each: at which hours of the visitor's day that was (storage/activity.py).
+-- 24 counters of a byte each, packed: at which hours of the visitor's day that was (storage/activity.py).
 alter table subscriptions add column activity {bytes};
 
 -- The same of a whole site, for those of whom nothing is known yet. `n` is as of the half-life numbered `period`.

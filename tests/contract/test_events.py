@@ -1,7 +1,7 @@
 import asyncio
 
 from storage import audit, events, habits, leases, rollups, site_hours, subscriptions
-from storage.activity import HALF_LIFE, WEIGHT_OF_CLICK, WEIGHT_OF_DISPLAY
+from storage.activity import HALF_LIFE, WEIGHT_OF_CLICK, WEIGHT_OF_DISPLAY, unpack
 from storage.audit import AuditEntry
 from storage.database import Database
 from storage.events import CustomEvent, Event, EventKind
@@ -62,7 +62,7 @@ async def habit_of(database: Database, id: int) -> tuple[int | None, int | None,
     """When they last looked and clicked, and the counters that are not 0 by hour."""
     stored = await database.read(lambda tx: subscriptions.get(tx, SITE, id))
     [row] = await database.read(lambda tx: subscriptions.details(tx, SITE, [id]))
-    activity = RecipientRow._make(row).activity or b""
+    activity = unpack(RecipientRow._make(row).activity)
     return stored.displayed_at, stored.clicked_at, {hour: n for hour, n in enumerate(activity) if n}
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.campaigns.best_hour import SLOTS, BestHour, BestTimes, check_best_hour, spans_by_hour
 from gateway.campaigns.quiet_hours import Quiet, QuietHours
 from gateway.campaigns.zones import HOUR, MINUTE
-from storage.activity import HOURS, hour_of_day
+from storage.activity import HOURS, hour_of_day, pack, unpack
 
 BERLIN, CALCUTTA, NEW_YORK = "Europe/Berlin", "Asia/Kolkata", "America/New_York"
 ZONES = st.sampled_from(
@@ -25,15 +25,20 @@ def at(*moment: int) -> int:
 
 
 def counters(**hours: int) -> bytes:
-    """`h9=4`: four at nine o'clock."""
-    return bytes([hours.get(f"h{hour}", 0) for hour in range(HOURS)])
+    """`h9=4`: four at nine o'clock, as it is stored."""
+    return pack(bytes([hours.get(f"h{hour}", 0) for hour in range(HOURS)]))
 
 
 def times(
     start: int | None, within: int = 24, site: bytes = b"", zone: str = "UTC", quiet: Quiet | None = None
 ) -> BestTimes:
     return BestTimes.of(
-        BestHour(within), message_id=5, started_at=start, site_zone=zone, site_hours=site, quiet=quiet
+        BestHour(within),
+        message_id=5,
+        started_at=start,
+        site_zone=zone,
+        site_hours=unpack(site) if site else (),
+        quiet=quiet,
     )
 
 
@@ -157,7 +162,7 @@ def test_it_is_one_of_the_best_hours_of_a_simple_model(
     quarters = range(start - start % (15 * MINUTE), start + within * HOUR, 15 * MINUTE)
     reachable = {hour_of_day(max(quarter, start), zone) for quarter in quarters}
     most = max(activity[hour] for hour in reachable)
-    due = times(start, within).due_at(id, zone, activity, start)
+    due = times(start, within).due_at(id, zone, pack(activity), start)
     assert start <= due < start + within * HOUR
     if most:
         assert activity[hour_of_day(due, zone)] == most
@@ -165,7 +170,7 @@ def test_it_is_one_of_the_best_hours_of_a_simple_model(
         assert due == start
     # Judged again in the middle of the window, after a crash: the same moment.
     again = min(due, start + within * HOUR // 2)
-    assert times(start, within).due_at(id, zone, activity, again) == (due if most else again)
+    assert times(start, within).due_at(id, zone, pack(activity), again) == (due if most else again)
 
 
 @settings(max_examples=100, deadline=None)
