@@ -23,7 +23,7 @@ from pathlib import Path
 import uvloop
 
 from loadtest.audiences import TAGGED, conditions, estimate, label
-from storage import audiences, batches, deliveries, events, messages, sites, subscriptions
+from storage import audiences, batches, deliveries, events, habits, messages, sites, subscriptions
 from storage.batches import BULK, MAX_MEMBERS, Batch, pack, unpack
 from storage.conditions import Condition, Not
 from storage.database import Database, Transaction
@@ -73,6 +73,9 @@ class Visitors:
             created_at=self._at,
             language="en-US" if self._random.random() < 0.5 else None,
             timezone="Europe/Vienna" if self._random.random() < 0.5 else None,
+            country="AT",
+            browser="chrome",
+            platform="android",
         )
         return self._ids.next(), new
 
@@ -303,6 +306,20 @@ async def display(database: Database, message_id: int, count: int, at_once: int)
     report("events, 500 in a call", f"{count / wall:,.0f}/s, {cpu / count * 1e6:.1f} us CPU each")
 
 
+async def learn(database: Database) -> None:
+    watch, learnt, longest = Stopwatch(), 0, 0.0
+    while found := await database.read(lambda tx: habits.waiting(tx, 20_000)):
+        for start in range(0, len(found), 1_000):
+            some, began = found[start : start + 1_000], time.perf_counter()
+            learnt += await database.write(lambda tx, some=some: habits.learn(tx, some))  # type: ignore[misc]
+            longest = max(longest, time.perf_counter() - began)
+    wall, cpu = watch.read()
+    report(
+        "what they tell of visitors, learnt", f"{learnt / wall:,.0f}/s, {cpu / learnt * 1e6:.1f} us CPU each"
+    )
+    report("  longest write transaction of it", f"{longest * 1e3:.0f} ms")
+
+
 @asynccontextmanager
 async def opened(url: str | None) -> AsyncIterator[tuple[Database, Path | None]]:
     with tempfile.TemporaryDirectory(prefix="gateway-load-") as directory:
@@ -332,6 +349,7 @@ async def main() -> None:
         await send(database, message_id, options.workers)
         await register(database, 20_000, 500, visitors)
         await display(database, message_id, 20_000, 500)
+        await learn(database)
         await estimates(database, options.subscriptions)
         for condition in (TAGGED, Not(TAGGED)):
             await freeze(database, ids.next(), ids, condition)
