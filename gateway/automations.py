@@ -13,6 +13,7 @@ from gateway.campaigns.automations import (
     read_definition,
     write_definition,
 )
+from gateway.categories import unknown_categories
 from gateway.context import Context
 from gateway.errors import Conflict, FieldError, InvalidRequest
 from gateway.messages import MessageWithProgress, with_progress, with_utm
@@ -191,7 +192,18 @@ async def _look(context: Context, tx: Transaction, site_id: int, id: int) -> Aut
 
 
 async def _ready(context: Context, site_id: int, drafts: Sequence[StepDraft]) -> Sequence[StepDraft]:
-    """With what the site has set for all messages."""
+    """With what the site has set for all messages. InvalidRequest: there is no such category."""
+    wanted = {f"steps[{place}].category": each.draft.rules.category for place, each in enumerate(drafts)}
+    named = {path: name for path, name in wanted.items() if name is not None}
+    if named:
+
+        async def body(tx: Transaction) -> list[FieldError]:
+            found = [await unknown_categories(tx, site_id, [name], path) for path, name in named.items()]
+            return [error for errors in found for error in errors]
+
+        errors = await context.database.read(body)
+        if errors:
+            raise InvalidRequest("The automation cannot run like this.", errors)
     return [replace(each, draft=await with_utm(context, site_id, each.draft)) for each in drafts]
 
 

@@ -10,6 +10,7 @@ from gateway.audience import uploaded_list
 from gateway.campaigns.automations import AUTOMATION_PAUSED
 from gateway.campaigns.freezing import is_expression, unknown_names
 from gateway.campaigns.utm import merge_utm
+from gateway.categories import unknown_categories
 from gateway.context import Context
 from gateway.errors import Conflict, InvalidRequest, WrongState
 from gateway.idempotency import IdempotencyKey, find_result, remember
@@ -87,12 +88,18 @@ async def with_utm(context: Context, site_id: int, draft: Draft) -> Draft:
 
 
 async def check_names(context: Context, site_id: int, draft: Draft) -> None:
-    """InvalidRequest when its audience names a segment or a message that the site has not."""
-    audience = draft.audience
+    """InvalidRequest when it names a category, a segment or a message that the site has not."""
+    audience, category = draft.audience, draft.rules.category
     if is_expression(audience) and (
         errors := await context.database.read(lambda tx: unknown_names(tx, site_id, audience, "audience"))
     ):
         raise InvalidRequest("The audience is not valid.", errors)
+    if category is not None and (
+        errors := await context.database.read(
+            lambda tx: unknown_categories(tx, site_id, [category], "category")
+        )
+    ):
+        raise InvalidRequest(errors=errors)
 
 
 async def store_message(

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UNSET, DecodeError, json
 
 from gateway.audience import read_audience, uploaded_list
+from gateway.campaigns.frequency import FrequencyCap
 from gateway.campaigns.personal import Person, RenderFailed
 from gateway.campaigns.plan import quiet_hours_of
 from gateway.campaigns.quiet_hours import Quiet
@@ -23,10 +24,10 @@ from gateway.content import (
     read_content,
     with_utm,
 )
-from gateway.payload import EVENT_TOKEN_LENGTH, PayloadTemplate, PersonalTemplate, make_template
+from gateway.payload import EVENT_TOKEN_LENGTH, PayloadTemplate, PersonalTemplate, Validity, make_template
 from gateway.site_settings import read_settings
 from gateway.webpush import MAX_PLAINTEXT
-from storage.messages import Message
+from storage.messages import Message, Priority
 from storage.sites import Site
 from storage.subscription import VisitorRow
 
@@ -68,6 +69,17 @@ class Outgoing:
     def quiet_hours(self, site: Site) -> Quiet | None:
         """Those of its site, as they are now, unless it passes them."""
         return quiet_hours_of(self._message, self._rules, read_settings(site))
+
+    def frequency_cap(self, site: Site) -> FrequencyCap | None:
+        """That of its site, as it is now, unless it passes it."""
+        if self._message.priority is Priority.TRANSACTIONAL:
+            return None
+        return read_settings(site).frequency_cap
+
+    @cached_property
+    def category(self) -> str | None:
+        """Whoever left it gets nothing of the message."""
+        return self._rules.category
 
     @cached_property
     def _rules(self) -> Rules:
@@ -140,7 +152,7 @@ class Outgoing:
         stored = self._message.content + self._message.rules
         if self._content.translations or self._rules.variants is not None or holds_liquid(stored):
             return None
-        return self._plain(self._content.notification)
+        return self._plain(self._content.notification, Validity.of(self._content))
 
     @cached_property
     def _fallback(self) -> PayloadTemplate | None:
@@ -161,13 +173,17 @@ class Outgoing:
             if variants is not None:
                 notification = variants.options[variant].over(notification, language)
             message, utm = self._message, utm_pairs(self._content.utm)
-            template = make_template(message.id, notification, self._public_url, message.priority, utm)
+            validity = Validity.of(self._content)
+            template = make_template(
+                message.id, notification, self._public_url, message.priority, validity, utm
+            )
             self._templates[variant, language] = template
         return template
 
-    def _plain(self, notification: Notification) -> PayloadTemplate:
+    def _plain(self, notification: Notification, validity: Validity | None = None) -> PayloadTemplate:
         linked = with_utm(notification, utm_pairs(self._content.utm))
-        return PayloadTemplate(self._message.id, linked, self._public_url, self._message.priority)
+        message = self._message
+        return PayloadTemplate(message.id, linked, self._public_url, message.priority, validity)
 
     @cached_property
     def _data_of(self) -> Mapping[str | None, Mapping[str, Any]] | None:

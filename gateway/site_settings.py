@@ -2,6 +2,7 @@
 
 from msgspec import Struct, json
 
+from gateway.campaigns.frequency import FrequencyCap, check_frequency_cap
 from gateway.campaigns.quiet_hours import QuietHours, check_quiet_hours
 from gateway.campaigns.utm import Utm
 from gateway.errors import FieldError
@@ -15,6 +16,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     timezone: Timezone = "UTC"
     quiet_hours: QuietHours | None = None
     utm: Utm | None = None
+    frequency_cap: FrequencyCap | None = None
 
 
 _DECODER = json.Decoder(SiteSettings)
@@ -36,4 +38,5 @@ def check_settings(settings: SiteSettings) -> list[FieldError]:
     return [
         *check_zone(settings.timezone, "settings.timezone"),
         *check_quiet_hours(settings.quiet_hours, "settings.quiet_hours"),
+        *check_frequency_cap(settings.frequency_cap, "settings.frequency_cap"),
     ]

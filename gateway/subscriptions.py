@@ -1,10 +1,13 @@
 """The subscriptions of a site as its admins see and change them; `gateway.enrolment` is for browsers."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway import audit
+from gateway.campaigns.categories import CategoryName
+from gateway.categories import MOST, unknown_categories
 from gateway.context import Context
 from gateway.errors import InvalidRequest, NotFound
 from gateway.subscription_fields import (
@@ -23,6 +26,10 @@ from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.subscriptions import Change, Subscription, SubscriptionState
 
+CategoryNames = Annotated[
+    list[CategoryName], Meta(max_length=MOST, description="Categories to leave, or to come back to.")
+]
+
 
 class SubscriptionChange(Struct, kw_only=True, frozen=True):
     """Fields that are not given stay as they are; an external id of null is forgotten."""
@@ -33,6 +40,8 @@ class SubscriptionChange(Struct, kw_only=True, frozen=True):
     language: Language | UnsetType = UNSET
     timezone: Timezone | UnsetType = UNSET
     external_id: ExternalId | UnsetType | None = UNSET
+    opt_out: CategoryNames = []
+    opt_in: CategoryNames = []
 
 
 async def page_of_subscriptions(
@@ -106,10 +115,11 @@ async def apply_change(tx: Transaction, site_id: int, id: int, change: Subscript
     """As it is afterwards. NotFound when it was erased; InvalidRequest when a limit would be passed."""
     await locks.hold(tx, id)
     stored = await existing(tx, site_id, id)
-    tags = _merged_tags(stored.tags, change.add_tags, change.remove_tags)
+    tags = _merged_names(stored.tags, change.add_tags, change.remove_tags)
     attributes = _merged_attributes(stored.attributes, change.attributes)
     timezone = None if change.timezone is UNSET else change.timezone
     errors = check_fields(change.attributes, timezone) + check_totals(tags, attributes)
+    errors += await unknown_categories(tx, site_id, change.opt_out, "opt_out")
     if errors:
         raise InvalidRequest("The change cannot be made.", errors)
     wanted = Change(
@@ -118,6 +128,7 @@ async def apply_change(tx: Transaction, site_id: int, id: int, change: Subscript
         timezone=timezone,
         tags=tags,
         attributes=attributes,
+        opted_out=_merged_names(stored.opted_out, change.opt_out, change.opt_in),
     )
     return await subscriptions.change(tx, site_id, id, wanted)
 
@@ -130,7 +141,7 @@ async def existing(tx: Transaction, site_id: int, id: int) -> Subscription:
     return stored
 
 
-def _merged_tags(stored: Iterable[str], added: Iterable[str], removed: Sequence[str]) -> tuple[str, ...]:
+def _merged_names(stored: Iterable[str], added: Iterable[str], removed: Sequence[str]) -> tuple[str, ...]:
     return tuple(tag for tag in dict.fromkeys([*stored, *added]) if tag not in removed)
 
 

@@ -215,6 +215,11 @@ async def visitors(tx: Transaction, site_id: int, ids: Sequence[int]) -> dict[in
     return {row[0]: VisitorRow(*row) for row in await tx.fetch(_SQL["visitors"], site_id, list(ids))}
 
 
+async def opted_out(tx: Transaction, site_id: int, ids: Sequence[int], category: str) -> set[int]:
+    """Those of `ids` that have left the category."""
+    return {row[0] for row in await tx.fetch(_SQL["opted_out"], site_id, list(ids), category)}
+
+
 async def by_ids(tx: Transaction, site_id: int, ids: Sequence[int]) -> Sequence[tuple[int, str, str]]:
     """(id, provider, state) of those that exist."""
     return await tx.fetch(_SQL["by_ids"], site_id, list(ids))

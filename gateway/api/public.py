@@ -29,7 +29,7 @@ from gateway.errors import (
 from gateway.site_events import SiteEvent, track
 from gateway.visitor import visitor_of
 from gateway.webpush.keys import encode_base64url
-from storage import keys, sites
+from storage import categories, keys, sites
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.keys import KeyState
@@ -45,6 +45,13 @@ class WorkerFile(Struct, frozen=True):
     scope: str = "/push-gateway/"
 
 
+class PublicCategory(Struct, frozen=True):
+    """What visitors may leave, by its name."""
+
+    name: str
+    title: str
+
+
 class PublicConfiguration(Struct, frozen=True):
     site: str
     application_server_keys: Annotated[
@@ -52,6 +59,7 @@ class PublicConfiguration(Struct, frozen=True):
     ]
     worker: WorkerFile = WorkerFile()
     prompt: dict[str, Any] = {}
+    categories: tuple[PublicCategory, ...] = ()
 
 
 class EnrolledBrowser(Struct, frozen=True):
@@ -70,12 +78,18 @@ async def public_configuration(call: Call[None, None]) -> Reply[PublicConfigurat
     """With an ETag; 304 while nothing has changed."""
     site_id = call.site_id
 
-    async def body(tx: Transaction) -> tuple[str, ...]:
+    async def body(tx: Transaction) -> PublicConfiguration:
         await sites.get(tx, site_id)
         of_site = await keys.of_site(tx, site_id)
-        return tuple(encode_base64url(key.public_key) for key in of_site if key.state is KeyState.ACTIVE)
+        return PublicConfiguration(
+            encode_id(Kind.SITE, site_id),
+            tuple(encode_base64url(key.public_key) for key in of_site if key.state is KeyState.ACTIVE),
+            categories=tuple(
+                PublicCategory(each.name, each.title) for each in await categories.of_site(tx, site_id)
+            ),
+        )
 
-    found = PublicConfiguration(encode_id(Kind.SITE, site_id), await call.context.database.read(body))
+    found = await call.context.database.read(body)
     etag = etag_of(msgspec.json.encode(found))
     headers = {"Cache-Control": _SHARED_SHORTLY, "ETag": etag}
     if knows(call.request, etag):

@@ -42,6 +42,7 @@ PATH_KINDS = {
     "template": Kind.TEMPLATE,
     "token": Kind.TOKEN,
     "segment": Kind.SEGMENT,
+    "category": Kind.CATEGORY,
 }
 _PARAMETERS = {kind: name for name, kind in PATH_KINDS.items()}
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, json
 
 from gateway.campaigns.auto_pause import AutoPause
 from gateway.campaigns.best_hour import BestHour
+from gateway.campaigns.categories import CategoryName
 from gateway.campaigns.local_time import LocalTime
 from gateway.campaigns.quiet_hours import WithQuietHours
 from gateway.campaigns.recurrence import Misfire, Recurrence
@@ -48,6 +49,10 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     ] = None
     auto_pause: Annotated[
         AutoPause | None, Meta(description="Pauses the message when too much of it fails.")
+    ] = None
+    category: Annotated[
+        CategoryName | None,
+        Meta(description="Who has left it gets nothing, of transactional messages neither."),
     ] = None
 
     @property

@@ -57,6 +57,9 @@ class Flight:
     complained: bool = False  # a failure to render was logged
     visitors: Mapping[int, VisitorRow] | None = None  # by subscription id; only if the message asks for them
     window_ends_at: float = inf  # nothing is sent from then on: its members' quiet hours begin
+    counts_for: int = (
+        0  # milliseconds that an accepted push counts for the site's frequency cap; 0: it has none
+    )
     header_lines: dict[tuple[int, str], list[str]] = field(default_factory=dict)  # by (key id, origin)
     first_attempt_at: int = field(init=False)
     deadline: int = field(init=False)

@@ -9,6 +9,7 @@ from gateway.delivery.flight import KEY_IS_PAUSED, Flight, Member
 from gateway.delivery.guard import keep_to_windows
 from gateway.delivery.outgoing import OutgoingCache
 from gateway.delivery.recorder import Recorder
+from gateway.delivery.sparing import spare
 from gateway.delivery.unrecorded import YOUNG
 from gateway.outgoing import Outgoing
 from gateway.tokens import EVENT_TOKENS
@@ -60,9 +61,13 @@ class Reader:
                 flight = self._flight(batch, page, outgoing.get(batch.message_id), now)
                 if flight is not None:
                     flights.append(flight)
-                    quiet = flight.outgoing.quiet_hours(page.sites[batch.site_id])
+                    site = page.sites[batch.site_id]
+                    quiet = flight.outgoing.quiet_hours(site)
                     if quiet is not None:
                         await keep_to_windows(self._database, flight, quiet, now)
+                    await spare(
+                        self._database, self._recorder, flight, flight.outgoing.frequency_cap(site), now
+                    )
                     if flight.outgoing.needs_visitors:
                         await self._meet(flight)
         return flights

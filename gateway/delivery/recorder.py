@@ -11,7 +11,7 @@ from gateway.delivery.unrecorded import Hold, Unrecorded
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.webpush import Verdict
-from storage import batches, deliveries, keys, subscriptions, throttles
+from storage import batches, deliveries, keys, recent_pushes, subscriptions, throttles
 from storage.batches import MAX_MEMBERS
 from storage.database import Database, Transaction
 from storage.deliveries import Outcome
@@ -191,6 +191,8 @@ async def _record(tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[i
         again += moved_batches(unrecorded.finished, leases, fresh_ids)
     if again:
         await batches.add_many(tx, again)
+    if unrecorded.recent:
+        await recent_pushes.add(tx, unrecorded.recent)
     if unrecorded.gone:
         await subscriptions.gone(tx, unrecorded.gone)
     for key_id, reason in sorted(unrecorded.paused_keys.items()):

@@ -10,6 +10,7 @@ from gateway.delivery.retry import SECOND, RetryPolicy
 from gateway.webpush import Answer, Verdict
 from storage.batches import Batch
 from storage.deliveries import Outcome, Result
+from storage.recent_pushes import RecentPush
 from storage.subscription import ACCEPTED_AGAIN_AFTER
 from storage.subscriptions import Gone
 
@@ -67,6 +68,7 @@ class Unrecorded:
     retries: dict[tuple[int | str | None, ...], Retry] = field(default_factory=dict)
     gone: list[Gone] = field(default_factory=list)
     accepted: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))  # by site
+    recent: list[RecentPush] = field(default_factory=list)  # accepted, where the site has a frequency cap
     finished: list[Flight] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     recovered: set[tuple[int, str]] = field(default_factory=set)  # (site id, provider): answering again
@@ -93,6 +95,10 @@ class Unrecorded:
         if outcome is Outcome.ACCEPTED:
             if accepted_at is None or accepted_at < at - ACCEPTED_AGAIN_AFTER:
                 self.accepted[batch.site_id].append(subscription_id)
+            if flight.counts_for:
+                self.recent.append(
+                    RecentPush(batch.site_id, subscription_id, batch.message_id, at, at + flight.counts_for)
+                )
             self._add(batch, subscription_id, outcome, None, status, at)
             return
         if outcome is Outcome.GONE:

@@ -160,6 +160,17 @@ from unnest($2::bigint[]) as wanted(value) cross join lateral (
     select id, language, timezone, attributes from subscriptions
     where site_id = $1 and id = wanted.value offset 0) s;
 
+-- name: opted_out (sqlite)
+select id from subscriptions
+where site_id = $1 and id in ids($2) and exists (select 1 from json_each(opted_out) where value = $3);
+
+-- name: opted_out (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select s.id
+from unnest($2::bigint[]) as wanted(value) cross join lateral (
+    select id, opted_out from subscriptions where site_id = $1 and id = wanted.value offset 0) s
+where s.opted_out::jsonb ? $3;
+
 -- name: by_ids (sqlite)
 select id, provider, state from subscriptions where site_id = $1 and id in ids($2);
 

@@ -3,6 +3,7 @@
 from gateway.api.admin import (
     audit,
     automations,
+    categories,
     failures,
     health,
     keys,
@@ -31,6 +32,7 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *previews.ROUTES,
     *releases.ROUTES,
     *segments.ROUTES,
+    *categories.ROUTES,
     *templates.ROUTES,
     *automations.ROUTES,
     *site_events.ROUTES,

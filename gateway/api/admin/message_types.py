@@ -11,6 +11,7 @@ from gateway.api.moments import Moment, from_moment
 from gateway.audience import AudienceSpec, read_audience
 from gateway.campaigns.auto_pause import AutoPause
 from gateway.campaigns.best_hour import BestHour
+from gateway.campaigns.categories import CategoryName
 from gateway.campaigns.local_time import LocalTime
 from gateway.campaigns.quiet_hours import WithQuietHours
 from gateway.campaigns.recurrence import Misfire, Recurrence
@@ -72,6 +73,7 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
     variants: Variants | UnsetType | None = UNSET
     rollout: Rollout | UnsetType | None = UNSET
     auto_pause: AutoPause | UnsetType | None = UNSET
+    category: CategoryName | UnsetType | None = UNSET
     recurrence: Recurrence | UnsetType | None = UNSET
     misfire: Misfire | UnsetType | None = UNSET
     local_time: LocalTime | UnsetType | None = UNSET

@@ -10,6 +10,7 @@ from gateway.api.moments import Moment, to_moment
 from gateway.api.paging import Page, PageQuery, page_of, read_cursor
 from gateway.api.route import Call, route
 from gateway.api.texts import Name
+from gateway.campaigns.frequency import FrequencyCap
 from gateway.campaigns.quiet_hours import QuietHours
 from gateway.campaigns.utm import Utm
 from gateway.site_settings import SiteSettings, read_settings
@@ -41,6 +42,7 @@ class SettingsChange(Struct, forbid_unknown_fields=True, frozen=True):
     timezone: Timezone | UnsetType | None = UNSET
     quiet_hours: QuietHours | UnsetType | None = UNSET
     utm: Utm | UnsetType | None = UNSET
+    frequency_cap: FrequencyCap | UnsetType | None = UNSET
 
 
 class ShownSettings(SiteSettings, frozen=True, kw_only=True, omit_defaults=False):

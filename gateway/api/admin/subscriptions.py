@@ -57,6 +57,7 @@ class ShownSubscription(Struct, frozen=True):
     timezone: str | None
     tags: tuple[str, ...]
     attributes: Mapping[str, AttributeValue]
+    opted_out: Annotated[tuple[str, ...], Meta(description="The categories that the visitor has left.")]
     country: Annotated[str | None, Meta(description="As a trusted proxy said, or an import.")]
     browser: str | None
     platform: str | None
@@ -138,6 +139,7 @@ def _show(found: Subscription) -> ShownSubscription:
         timezone=found.timezone,
         tags=found.tags,
         attributes=found.attributes,
+        opted_out=found.opted_out,
         country=found.country,
         browser=found.browser,
         platform=found.platform,
