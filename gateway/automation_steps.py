@@ -95,6 +95,7 @@ def _message(context: Context, site_id: int, automation_id: int, draft: Draft, n
 
 def _check(draft: Draft) -> list[FieldError]:
     given = [name for name in ("send_at", "expires_at") if getattr(draft, name) is not None]
+    given += [] if draft.content.valid_until is None else ["valid_until"]
     given += ["draft"] if draft.is_draft else []
     given += [
         name

@@ -150,13 +150,17 @@ Translations = Annotated[
 
 
 class Content(Struct, frozen=True, omit_defaults=True):
-    """`utm` is what its links get: the message's own over the site's, as they were when it was made."""
+    """`utm` is what its links get: the message's own over the site's, as they were when it was made.
+
+    `valid_until`: milliseconds since the epoch.
+    """
 
     notification: Notification
     options: Options
     translations: Mapping[str, PartialNotification] = {}
     fallback: Notification | None = None
     utm: Utm | None = None
+    valid_until: int | None = None
 
 
 _http_url = compile_pattern(_HTTP_URL).match

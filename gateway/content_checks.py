@@ -17,6 +17,7 @@ from gateway.payload import (
     EVENT_TOKEN_LENGTH,
     PayloadTemplate,
     PersonalTemplate,
+    Validity,
     bytes_over,
     make_template,
 )
@@ -77,17 +78,19 @@ def check_payloads(
     What depends on more than that data is measured for somebody of whom nothing is known: it may be too large
     for others. PayloadTooLarge; InvalidRequest for texts that do too much work.
     """
-    utm = utm_pairs(content.utm)
+    utm, validity = utm_pairs(content.utm), Validity.of(content)
+    has_both = validity is not None and validity.instead is not None
     most: str | None = None
-    for label, path, notification in _shown(content, variants):
-        template = make_template(id, notification, public_url, priority, utm)
+    for name, path, notification in _shown(content, variants):
+        template = make_template(id, notification, public_url, priority, validity, utm)
+        label = f"{name}, with the fallback for when it comes too late," if has_both else name
         most = most or _most_data(template, data_of)
         if isinstance(template, PersonalTemplate):
             _try_out(template, label, path, Person(None, most, None, data_of.get(most or "")))
         else:
             _measure(template, label, most, data_of)
     if content.fallback is not None:
-        fallback = make_template(id, content.fallback, public_url, priority, utm)
+        fallback = make_template(id, content.fallback, public_url, priority, utm=utm)
         assert isinstance(fallback, PayloadTemplate), "check_content: it holds no Liquid"
         _measure(fallback, "The fallback", None, {})
 

@@ -25,8 +25,8 @@ async def duplicate_message(
 ) -> Created:
     """A new draft with the same content, rules and audience, whatever has become of the message.
 
-    What has passed since (`send_at`, `expires_at`, the time of a rule) is left out. WrongState for what is no
-    admin's message (a test, say); IdempotencyKeyReused; storage.errors.NotFound.
+    What has passed since (`send_at`, `expires_at`, `valid_until`, the time of a rule) is left out. WrongState
+    for what is no admin's message (a test, say); IdempotencyKeyReused; storage.errors.NotFound.
     """
     created = await find_created(context, site_id, key)
     if created is not None:
@@ -52,11 +52,14 @@ async def _audience(context: Context, original: Message) -> AudienceSpec:
 def _copy(context: Context, original: Message, audience: AudienceSpec, now: int) -> Message:
     rules = read_rules(original)
     send_at = original.send_at if original.send_at > now else None
-    expires_at = original.expires_at
-    if expires_at is not None and expires_at <= max(now, send_at or now):
+    content, expires_at = read_content(original), original.expires_at
+    starts_at = max(now, send_at or now)
+    if expires_at is not None and expires_at <= starts_at:
         expires_at = None
+    if content.valid_until is not None and content.valid_until <= starts_at:
+        content = structs.replace(content, valid_until=None)
     draft = Draft(
-        content=read_content(original),
+        content=content,
         audience=audience,
         priority=original.priority,
         send_at=None if rules.local_time or rules.recurrence else send_at,

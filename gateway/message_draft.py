@@ -10,6 +10,7 @@ from gateway.campaigns.local_time import check_local_time, first_moment
 from gateway.campaigns.recurrence import check_misfire, check_recurrence, next_time
 from gateway.campaigns.rules import Rules, write_rules
 from gateway.campaigns.stages import check_stages
+from gateway.campaigns.validity import check_valid_until, last_moment
 from gateway.content import Content, Options, write_content
 from gateway.content_checks import check_content, check_payloads
 from gateway.errors import FieldError, InvalidRequest
@@ -40,6 +41,7 @@ def make_message(
 ) -> Message:
     """The message that the draft asks for. InvalidRequest with all that is wrong; PayloadTooLarge."""
     send_at = now if draft.send_at is None else draft.send_at
+    expires_at = last_moment(draft.expires_at, draft.content.valid_until)
     errors = [
         *check_content(draft.content, draft.rules.variants),
         *_check_recipients(draft.audience),
@@ -50,7 +52,7 @@ def make_message(
         *check_best_hour(
             draft.rules.best_hour,
             max(send_at, now),
-            draft.expires_at,
+            expires_at,
             local_time=draft.rules.local_time is not None,
             holds_the_rest=draft.rules.holds_the_rest,
         ),
@@ -61,11 +63,15 @@ def make_message(
             expires_at=draft.expires_at,
             local_time=draft.rules.local_time is not None,
         ),
+        *check_valid_until(
+            draft.content.valid_until, draft.send_at, now, recurs=draft.rules.recurrence is not None
+        ),
     ]
     if not errors:
         send_at = _starts_at(draft, now)
+        errors += check_valid_until(draft.content.valid_until, send_at, now, recurs=False)
         errors += check_misfire(draft.rules.misfire, send_at, now)
-        errors += check_stages(draft.rules, send_at, draft.expires_at)
+        errors += check_stages(draft.rules, send_at, expires_at)
     if errors:
         raise InvalidRequest("The message cannot be sent like this.", errors)
     priority = draft.priority or default_priority(draft.audience)
@@ -84,7 +90,7 @@ def make_message(
         ttl=draft.content.options.ttl,
         rate=draft.rate,
         send_at=send_at,
-        expires_at=draft.expires_at,
+        expires_at=expires_at,
         created_at=created_at,
         rules=write_rules(draft.rules),
     )

@@ -37,7 +37,8 @@ class NewMessage(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Translations, Meta(description="What visitors of these languages are shown instead (pt-BR, else pt).")
     ] = field(default_factory=dict)
     fallback: Annotated[
-        Notification | None, Meta(description="For whom the texts cannot be made: the same for everybody.")
+        Notification | None,
+        Meta(description="For whom the texts cannot be made or come too late: the same for everybody."),
     ] = None
     utm: Annotated[
         Utm | None, Meta(description="Added to links, over the site's; a link's own parameters stay.")
@@ -48,7 +49,13 @@ class NewMessage(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Priority | None, Meta(description="Transactional by default for up to 1000 named recipients.")
     ] = None
     send_at: Annotated[Moment | None, Meta(description="Now, when it is not given or past.")] = None
-    expires_at: Annotated[Moment | None, Meta(description="Nobody gets it after this.")] = None
+    expires_at: Annotated[
+        Moment | None, Meta(description="Nobody gets it after this: valid_until at the latest.")
+    ] = None
+    valid_until: Annotated[
+        Moment | None,
+        Meta(description="Browsers that get it later show the fallback; what they show by then is closed."),
+    ] = None
     rate: Rate | None = None
     draft: Annotated[bool, Meta(description="Nothing starts it until a PATCH says false.")] = False
 
@@ -67,6 +74,7 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Priority | UnsetType | None = UNSET
     send_at: Moment | UnsetType | None = UNSET
     expires_at: Moment | UnsetType | None = UNSET
+    valid_until: Moment | UnsetType | None = UNSET
     rate: Rate | UnsetType | None = UNSET
     draft: bool | UnsetType = UNSET
     dry_run: bool | UnsetType | None = UNSET
@@ -171,6 +179,7 @@ class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
     options: Options
     send_at: Moment
     expires_at: Moment | None
+    valid_until: Moment | None
     rate: int | None
     created_at: Moment
     started_at: Moment | None
@@ -188,7 +197,14 @@ def read_draft(new: NewMessage, audience: AudienceSpec | None = None) -> Draft:
             errors=[FieldError("notification", "Say what it shows, in a notification or by a template.")]
         )
     return Draft(
-        content=Content(new.notification, new.options or Options(), new.translations, new.fallback, new.utm),
+        content=Content(
+            new.notification,
+            new.options or Options(),
+            new.translations,
+            new.fallback,
+            new.utm,
+            None if new.valid_until is None else from_moment(new.valid_until, "valid_until"),
+        ),
         audience=audience or to_spec(new.audience),
         priority=new.priority,
         send_at=None if new.send_at is None else from_moment(new.send_at, "send_at"),
@@ -204,13 +220,16 @@ def merge(change: MessageChange, before: messages.Message, *, now: int) -> Draft
     was_draft = before.state is MessageState.DRAFT
     send_at = max(before.send_at, now) if was_draft else before.send_at
     rules = _rules(change, read_rules(before))
+    content = read_content(before)
+    # One that goes with `valid_until` goes on doing so.
+    expires_at = None if before.expires_at == content.valid_until else before.expires_at
     return Draft(
-        content=_content(change, read_content(before)),
+        content=_content(change, content),
         audience=_audience(change, read_audience(before.audience_spec)),
         priority=before.priority if change.priority is UNSET else change.priority,
         # Where a rule says when to start, both are an error only if both are asked for at once.
         send_at=_time(change.send_at, None if rules.local_time or rules.recurrence else send_at, "send_at"),
-        expires_at=_time(change.expires_at, before.expires_at, "expires_at"),
+        expires_at=_time(change.expires_at, expires_at, "expires_at"),
         rate=before.rate if change.rate is UNSET else change.rate,
         rules=rules,
         is_draft=was_draft if change.draft is UNSET else change.draft,
@@ -233,6 +252,7 @@ def _audience(change: MessageChange, before: AudienceSpec) -> AudienceSpec:
 def _content(change: MessageChange, before: Content) -> Content:
     """As `_rules`."""
     given = {name: getattr(change, name, UNSET) for name in Content.__struct_fields__}
+    given["valid_until"] = _time(change.valid_until, before.valid_until, "valid_until")
     if given["translations"] is None:
         given["translations"] = {}
     return replace(before, **{name: value for name, value in given.items() if value is not UNSET})

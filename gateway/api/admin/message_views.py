@@ -50,6 +50,7 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         options=content.options,
         send_at=to_moment(message.send_at),
         expires_at=to_optional_moment(message.expires_at),
+        valid_until=to_optional_moment(content.valid_until),
         rate=message.rate,
         created_at=to_moment(message.created_at),
         started_at=to_optional_moment(message.started_at),
@@ -57,7 +58,9 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         unknown=message.unknown,
         progress=_progress(found, now),
         results=_results(found, rules),
-        audience=from_spec(read_audience(message.audience_spec), message.resolved) if with_audience else UNSET,
+        audience=from_spec(read_audience(message.audience_spec), message.resolved)
+        if with_audience
+        else UNSET,
         **{name: getattr(rules, name) for name in Rules.__struct_fields__},
     )
 
