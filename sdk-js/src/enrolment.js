@@ -47,6 +47,13 @@ export async function enrol(gateway, site, subscription, { id, token, endpoint }
     refreshed_at: Date.now(),
   };
   await stored("subscription", () => enrolment);
+  if (answer.id != id) {
+    // A new record: it says nothing yet of what the visitor left.
+    const left = (await stored("left")) || [];
+    await stored("profile", (waiting = {}) =>
+      left.reduce((all, name) => ({ ...all, [`category:${name}`]: { opt_out: [name] } }), waiting),
+    );
+  }
   await stored("confirmed", () => ({})); // once a day the site's next calls tell the gateway everything again
   return enrolment;
 }

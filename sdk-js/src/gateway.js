@@ -6,6 +6,7 @@
  * @typedef {object} Configuration  `GET /v1/public/{site}`
  * @property {string[]} application_server_keys  active ones, newest first, base64url
  * @property {{path: string, scope: string}} worker
+ * @property {{name: string, title: string}[]} categories
  */
 
 /**

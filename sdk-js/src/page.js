@@ -5,8 +5,9 @@
  * configuration is on its way before the visitor clicks, so that the click's first call is the permission prompt.
  */
 import { flush } from "./events.js";
+import { tidy } from "./expiry.js";
 import { call } from "./gateway.js";
-import { change, changeTags, flushProfile } from "./profile.js";
+import { change, changeTags, choose, flushProfile } from "./profile.js";
 import { stored, alone } from "./store.js";
 import { agree, enrolmentOf, found } from "./subscribing.js";
 import { obstacle } from "./support.js";
@@ -145,6 +146,15 @@ const api = {
   /** @param {string | null} external_id null: signed out @param {string} [external_id_signature] */
   identify: (external_id, external_id_signature) =>
     tellGateway(change("identity", () => ({ external_id, external_id_signature }))),
+  /** What visitors may leave, and whether this one did, here. @returns {Promise<{name: string, title: string, opted_out: boolean}[]>} */
+  categories: async () => {
+    const [{ categories }, left = []] = await Promise.all([told(configured()), stored("left")]);
+    return categories.map((category) => ({ ...category, opted_out: left.includes(category.name) }));
+  },
+  /** @param {string} name */
+  optOut: (name) => tellGateway(choose(name, true)),
+  /** @param {string} name */
+  optIn: (name) => tellGateway(choose(name, false)),
   /** False when there is no subscription to hold it. @param {string} name @param {object} [data] */
   track: async (name, data) => {
     const { token } = await enrolmentOf(site);
@@ -178,6 +188,7 @@ async function start() {
       if (state == "unsubscribed" && (await found()).length) await settled;
     }
     flush().catch(() => {}); // tried again with the next page view
+    navigator.serviceWorker.getRegistrations().then((all) => all.forEach(tidy));
   }
   mark();
   const queue = page.pushGateway;

@@ -69,3 +69,9 @@ export const changeTags = (add, remove) =>
     add_tags: [...new Set([...add_tags.filter((tag) => !remove.includes(tag)), ...add])],
     remove_tags: [...new Set([...remove_tags.filter((tag) => !add.includes(tag)), ...remove])],
   }));
+
+/** @param {string} name a category @param {boolean} out whether the visitor wants nothing of it */
+export async function choose(name, out) {
+  await stored("left", (left = []) => left.filter((other) => other != name).concat(out ? name : []));
+  await stored("profile", (waiting = {}) => ({ ...waiting, [`category:${name}`]: out ? { opt_out: [name] } : { opt_in: [name] } }));
+}

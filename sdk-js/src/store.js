@@ -19,12 +19,17 @@
  * @property {number} at            ms since the epoch
  *
  * @typedef {{add_tags: string[], remove_tags: string[]}} Tags
- * @typedef {object} Profile        What the site says of the visitor, by kind, each as a PATCH body
+ * @typedef {{opt_out?: string[], opt_in?: string[]}} Choice
+ * @typedef {{[kind: `category:${string}`]: Choice}} Choices  one for each category: a refusal is of one only
+ * @typedef {object} Said
  * @property {Tags} [tags]
  * @property {{attributes: Record<string, unknown>}} [attributes]
  * @property {{external_id: string | null, external_id_signature?: string}} [identity]
  *
- * @typedef {{subscription: Enrolment, events: KeptEvent[], profile: Profile, confirmed: Profile}} Values
+ * @typedef {Said & Choices} Profile  What the site says of the visitor, by kind, each as a PATCH body
+ *
+ * `left` are the categories that the visitor left in this browser: a new subscription hears it again.
+ * @typedef {{subscription: Enrolment, events: KeptEvent[], profile: Profile, confirmed: Profile, left: string[]}} Values
  */
 
 /** @returns {Promise<IDBDatabase>} */

@@ -4,6 +4,7 @@
  */
 import { enrol } from "./enrolment.js";
 import { keep, flush, send } from "./events.js";
+import { over, tidy } from "./expiry.js";
 import { call } from "./gateway.js";
 import { alone, stored } from "./store.js";
 
@@ -17,6 +18,8 @@ import { alone, stored } from "./store.js";
  * @property {{title?: string, body?: string, url?: string, icon?: string, image?: string, badge?: string, tag?: string,
  *   actions?: {action: string, title: string, url?: string}[], require_interaction?: boolean, silent?: boolean,
  *   data?: object}} n
+ * @property {number} [u]      from then on `f` is shown instead of `n`, ms since the epoch
+ * @property {Payload["n"]} [f]
  *
  * @typedef {"displayed" | "clicked" | "closed"} Kind
  * @typedef {Event & {oldSubscription: PushSubscription | null, newSubscription: PushSubscription | null,
@@ -101,9 +104,11 @@ async function receive(payload) {
     await registration.showNotification(location.hostname, { body: "You have a new message", tag: "push-gateway" });
     return;
   }
+  // Never silent, however late: and what is shown, clicked and told of is then the fallback.
+  if (over(payload)) payload = { ...payload, u: 0, n: payload.f || { body: "This message has expired" } };
   await show(payload);
   const spread = Math.min(payload.j ?? JITTER, MOST_JITTER) / (IMPATIENT ? 10 : 1);
-  await Promise.all([tell(payload, "displayed"), report(payload, "displayed", undefined, spread)]);
+  await Promise.all([tidy(registration), tell(payload, "displayed"), report(payload, "displayed", undefined, spread)]);
 }
 
 /**
@@ -160,6 +165,7 @@ worker.addEventListener("notificationclick", (event) => {
     // Settled, not all: a tab that can't be opened must not end the worker before the click is reported.
     Promise.allSettled([
       visit((chosen && chosen.url) || payload.n.url),
+      tidy(registration),
       tell(payload, "clicked", action),
       report(payload, "clicked", action || undefined),
     ]),

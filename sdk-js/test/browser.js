@@ -55,6 +55,7 @@ export class Browser {
   permission = "default";
   answerToPrompt = "granted";
   keys = [key64("key-1")]; // the site's active ones, newest first
+  categories = [];
   values = new Map(); // IndexedDB
   storageBroken = false;
   registrations = [];
@@ -85,7 +86,7 @@ export class Browser {
 
   #usual({ method, path, body }) {
     if (method == "GET")
-      return [200, { site: SITE, application_server_keys: this.keys, worker: { path: "/push-sw.js", scope: "/push-gateway/" }, prompt: {} }];
+      return [200, { site: SITE, application_server_keys: this.keys, worker: { path: "/push-sw.js", scope: "/push-gateway/" }, prompt: {}, categories: this.categories }];
     if (path.endsWith("/subscriptions")) return [201, { id: body.replaces?.id ?? "sub_1", token: "token-" + ++this.#serial }];
     return [204];
   }
@@ -128,6 +129,11 @@ export class Browser {
     return registration.subscription;
   }
 
+  #close(shown) {
+    this.calls.push("close");
+    this.notifications = this.notifications.filter((one) => one != shown);
+  }
+
   register(path, scope) {
     const known = this.registrations.find((one) => one.scope == ORIGIN + scope);
     if (known) return known;
@@ -145,11 +151,12 @@ export class Browser {
           return Promise.resolve(this.subscribe(registration, applicationServerKey));
         },
       },
-      getNotifications: async ({ tag }) => this.notifications.filter((one) => one.tag == tag),
+      getNotifications: async ({ tag } = {}) => this.notifications.filter((one) => !tag || one.tag == tag),
       showNotification: async (title, options) => {
         if (this.showRefuses(options)) throw new TypeError("option refused");
         this.notifications = this.notifications.filter((one) => !options.tag || one.tag != options.tag);
-        this.notifications.push({ title, ...plain(options), close: () => this.calls.push("close") });
+        const shown = { title, ...plain(options), close: () => this.#close(shown) };
+        this.notifications.push(shown);
       },
     };
     this.registrations.push(registration);

@@ -183,6 +183,16 @@ test("a later page view is subscribed at once and refreshes at most once a day",
   assert.deepEqual(browser.calls, ["update /push-gateway/"]);
 });
 
+test("a page view closes what is shown past its time, and nothing else", async () => {
+  browser.permission = "granted";
+  const registration = browser.register("/push-sw.js", "/push-gateway/");
+  for (const [title, u] of [["over", browser.now], ["valid", browser.now + 1], ["for ever", undefined]])
+    await registration.showNotification(title, { data: { pushGateway: { u } } });
+  await registration.showNotification("foreign", {});
+  await browser.view();
+  assert.deepEqual(browser.notifications.map(({ title }) => title), ["valid", "for ever", "foreign"]);
+});
+
 test("a refresh that the gateway could not take is tried again after an hour, not with every page view", async () => {
   await subscribed();
   browser.answers["POST /v1/public/site_1/subscriptions"] = [503, {}];
@@ -429,4 +439,68 @@ test("what the worker tells of a notification reaches the page's listeners, and 
   page.message({ type: "something-else" });
   page.message("text");
   assert.deepEqual(seen, [{ type: "displayed", message: "msg_1", notification: { title: "Hi" } }]);
+});
+
+const OFFERS = { name: "offers", title: "Offers" };
+const NEWS = { name: "news", title: "News" };
+
+test("a visitor leaves a category and comes back, and the page can show it", async () => {
+  browser.categories = [OFFERS, NEWS];
+  const page = await subscribed();
+  assert.equal(await page.api.optOut("offers"), true);
+  assert.deepEqual(plain(await page.api.categories()), [
+    { ...OFFERS, opted_out: true },
+    { ...NEWS, opted_out: false },
+  ]);
+  assert.equal(await page.api.optIn("offers"), true);
+  assert.deepEqual(plain(await page.api.categories())[0], { ...OFFERS, opted_out: false });
+  const asked = browser.asked("PATCH");
+  assert.deepEqual(asked.map(({ body }) => body), [{ opt_out: ["offers"] }, { opt_in: ["offers"] }]);
+  assert.equal(asked[0].path, "/v1/public/site_1/subscriptions/sub_1");
+  assert.match(asked[0].bearer, /^Bearer token-/);
+});
+
+test("what a visitor left before subscribing is told once there is a subscription", async () => {
+  browser.categories = [OFFERS];
+  const page = await browser.view();
+  assert.equal(await page.api.optOut("offers"), false);
+  assert.equal(plain(await page.api.categories())[0].opted_out, true);
+  await page.api.subscribe();
+  assert.deepEqual(browser.asked("PATCH").map(({ body }) => body), [{ opt_out: ["offers"] }]);
+});
+
+test("whoever unsubscribes and subscribes again has still left what they left", async () => {
+  browser.categories = [OFFERS, NEWS];
+  const page = await subscribed();
+  await page.api.optOut("offers");
+  await page.api.optOut("news");
+  await page.api.optIn("news");
+  await page.api.unsubscribe();
+  browser.requests = [];
+  browser.answers["POST /v1/public/site_1/subscriptions"] = [201, { id: "sub_2", token: "another" }];
+  await page.api.subscribe();
+  assert.deepEqual(browser.asked("PATCH", "sub_2").map(({ body }) => body), [{ opt_out: ["offers"] }]);
+});
+
+test("a category that the site does not have is refused alone", async () => {
+  const page = await browser.view();
+  await page.api.optOut("typo");
+  await page.api.optOut("offers");
+  browser.answers["PATCH /v1/public/site_1/subscriptions/sub_1"] = ({ opt_out: [name] }) =>
+    name == "typo" ? [400, { code: "invalid_request", detail: "no such category" }] : [204];
+  await page.api.subscribe().catch(() => {});
+  assert.deepEqual(browser.asked("PATCH").map(({ body }) => body.opt_out), [["typo"], ["offers"]]);
+  browser.requests = [];
+  await browser.view();
+  assert.deepEqual(browser.asked("PATCH"), []);
+});
+
+test("a daily refresh does not repeat what was left: an admin may have changed it since", async () => {
+  const page = await subscribed();
+  await page.api.optOut("offers");
+  browser.requests = [];
+  await browser.advance(DAY + 1);
+  await browser.view();
+  assert.equal(browser.asked("POST").length, 1);
+  assert.deepEqual(browser.asked("PATCH"), []);
 });

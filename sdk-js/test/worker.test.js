@@ -90,6 +90,63 @@ test("the same message again replaces its notification quietly, another with its
   assert.deepEqual([browser.notifications.length, browser.notifications[0].renotify], [1, true]);
 });
 
+test("a push that comes too late shows its fallback, and that is what is clicked", async () => {
+  const late = payload({ u: browser.now, f: { title: "More offers", url: ORIGIN + "/offers" } }, { url: ORIGIN + "/sale" });
+  const tab = browser.tab(ORIGIN + "/");
+  const worker = browser.worker();
+  await deliver(worker, late);
+  const [{ title, body, tag }] = browser.notifications;
+  assert.deepEqual([title, body, tag, browser.notifications.length], ["More offers", undefined, "msg_1", 1]);
+  assert.equal(tab.messages[0].notification.title, "More offers");
+  assert.deepEqual(sent().map(({ kind }) => kind), ["displayed"]);
+  await click(worker);
+  assert.deepEqual(browser.opened, [ORIGIN + "/offers"]);
+});
+
+test("without a fallback one that comes too late says so under the site's name", async () => {
+  await deliver(browser.worker(), payload({ u: browser.now - 1, f: null }));
+  assert.deepEqual(
+    browser.notifications.map(({ title, body }) => [title, body]),
+    [["shop.example", "This message has expired"]],
+  );
+});
+
+test("up to the last millisecond a push shows what it says", async () => {
+  await deliver(browser.worker(), payload({ j: 0, u: browser.now + 1, f: { title: "More offers" } }), 0);
+  await deliver(browser.worker(), payload({ j: 0, m: "msg_2", u: null, f: null }), 0);
+  assert.deepEqual(browser.notifications.map(({ title }) => title), ["Sale", "Sale"]);
+});
+
+test("what is shown past its time is closed at the next push, the fallback stays", async () => {
+  const worker = browser.worker();
+  await deliver(worker, payload({ u: browser.now + 60_000 }));
+  await deliver(worker, payload({ m: "msg_2", u: browser.now }));
+  await deliver(worker, payload({ m: "msg_3" }));
+  browser.notifications.push({ title: "foreign", data: null, close: () => assert.fail("not ours") });
+  await browser.advance(60_000);
+  await deliver(worker, payload({ m: "msg_4" }));
+  assert.deepEqual(
+    browser.notifications.map(({ title, tag }) => tag || title),
+    ["msg_2", "msg_3", "foreign", "msg_4"],
+  );
+});
+
+test("what is shown past its time is closed at the next click", async () => {
+  const worker = browser.worker();
+  await deliver(worker, payload({ u: browser.now + 60_000 }));
+  await deliver(worker, payload({ m: "msg_2" }));
+  await browser.advance(60_000);
+  await click(worker, "", browser.notifications[1]);
+  assert.deepEqual(browser.notifications, []);
+});
+
+test("a browser that can't list its notifications shows pushes all the same", async () => {
+  const worker = browser.worker();
+  browser.registrations[0].getNotifications = async () => Promise.reject(new Error("not here"));
+  await deliver(worker, payload({ u: browser.now + 60_000 }));
+  assert.equal(sent().length, 1);
+});
+
 test("displayed is reported inside waitUntil, spread over ten seconds, with its age", async () => {
   const worker = browser.worker();
   let ended = false;
@@ -208,10 +265,11 @@ test("a click focuses the tab that shows the url already", async () => {
 test("without a url a click focuses any tab of the site, or opens its start page", async () => {
   const worker = browser.worker();
   await deliver(worker, payload());
-  await click(worker);
+  const [shown] = browser.notifications;
+  await click(worker, "", shown);
   assert.deepEqual(browser.opened, [ORIGIN + "/"]);
   browser.tab(ORIGIN + "/about");
-  await click(worker);
+  await click(worker, "", shown);
   assert.deepEqual(browser.calls, ["close", "close", `focus ${ORIGIN}/about`]);
 });
 
@@ -230,8 +288,9 @@ test("an action opens its own url and is named in the report; one without a url 
     { action: "more", title: "More" },
   ];
   await deliver(worker, payload({}, { url: "/sale", actions }));
-  await click(worker, "buy");
-  await click(worker, "more");
+  const [shown] = browser.notifications;
+  await click(worker, "buy", shown);
+  await click(worker, "more", shown);
   assert.deepEqual(browser.opened, [ORIGIN + "/buy", ORIGIN + "/sale"]);
   assert.deepEqual(
     sent().slice(1).map(({ kind, action }) => [kind, action]),
