@@ -262,6 +262,7 @@ def with_step(**changes: Any) -> dict[str, Any]:
         (with_step(audience={"all": True}), "steps[0].audience"),
         (with_step(send_at="2026-12-01T09:00:00Z"), "steps[0].send_at"),
         (with_step(expires_at="2026-12-01T09:00:00Z"), "steps[0].expires_at"),
+        (with_step(valid_until="2026-12-01T09:00:00Z"), "steps[0].valid_until"),
         (with_step(draft=True), "steps[0].draft"),
         (with_step(local_time={"at": "2026-12-01T09:00"}), "steps[0].local_time"),
         (with_step(recurrence={"cron": "0 9 * * 1", "timezone": "UTC"}), "steps[0].recurrence"),

@@ -135,6 +135,31 @@ def test_whom_the_texts_cannot_be_made_for_gets_the_fallback_or_nothing(text: st
     assert shown(stored, who) == {"title": "Sale", "url": "https://example.com/?utm_source=push"}
 
 
+def test_payloads_say_until_when_they_are_good_and_what_to_show_then() -> None:
+    def payload(notification: Notification, **content: Any) -> Any:
+        stored = message(notification, valid_until=1_800_000_000_000, **content)
+        return json.loads(render_for(stored, PUBLIC_URL, visitor("de", n=1), None))
+
+    utm = Utm(source="push")
+    for text in ("Hi", "Hi {{ language }}"):
+        both = payload(Notification(text), fallback=FALLBACK, utm=utm)
+        linked = {"title": "Sale", "url": "https://example.com/?utm_source=push"}
+        assert (both["u"], both["f"]) == (1_800_000_000_000, linked)
+        alone = payload(Notification(text))
+        assert (alone["u"], "f" in alone) == (1_800_000_000_000, False)
+    translated = payload(
+        Notification("Hi"), translations={"de": PartialNotification("Hallo")}, fallback=FALLBACK
+    )
+    assert (translated["n"]["title"], translated["f"]["title"]) == ("Hallo", "Sale")
+
+
+def test_a_fallback_for_texts_that_cannot_be_made_is_good_for_ever() -> None:
+    stored = message(Notification("{{ attributes.none }}"), fallback=FALLBACK, valid_until=1_800_000_000_000)
+    payload = json.loads(render_for(stored, PUBLIC_URL, visitor(), None))
+    assert payload["n"]["title"] == "Sale"
+    assert not payload.keys() & {"u", "f"}
+
+
 def test_whose_data_does_not_fit_gets_the_fallback() -> None:
     audience = AudienceSpec(recipients=(Recipient("c-1", {"a": "x" * 4_000}),))
     stored = replace(message(Notification("Hi"), fallback=FALLBACK), audience_spec=write_audience(audience))

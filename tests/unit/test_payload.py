@@ -1,7 +1,7 @@
 import json
 
 from gateway.content import Action, Notification
-from gateway.payload import EVENT_TOKEN_LENGTH, PROMPT_SPREAD, PayloadTemplate, bytes_over
+from gateway.payload import EVENT_TOKEN_LENGTH, PROMPT_SPREAD, PayloadTemplate, Validity, bytes_over
 from gateway.tokens import issue_event_token
 from gateway.webpush import MAX_PLAINTEXT
 from storage.ids import Kind, encode_id
@@ -36,6 +36,21 @@ def test_the_payload_holds_version_message_token_notification_and_gateway() -> N
         },
         "g": GATEWAY,
     }
+
+
+def test_a_payload_that_ends_says_when_and_what_is_shown_instead() -> None:
+    until = PayloadTemplate(
+        MESSAGE,
+        Notification("Hi"),
+        GATEWAY,
+        Priority.TRANSACTIONAL,
+        Validity(5, Notification("Bye", body="!")),
+    )
+    for data in (None, {"a": 1}):
+        said = json.loads(until.render(TOKEN, data))
+        assert (said["u"], said["f"], said["g"]) == (5, {"title": "Bye", "body": "!"}, GATEWAY)
+    alone = PayloadTemplate(MESSAGE, Notification("Hi"), GATEWAY, Priority.BULK, Validity(5, None))
+    assert alone.render(TOKEN) == template(Priority.BULK).render(TOKEN)[:-1] + b',"u":5}'
 
 
 def test_what_is_not_set_costs_no_bytes() -> None:
