@@ -6,8 +6,12 @@ one that is deleted and made again.
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Annotated
+
+from msgspec import Meta
 
 from gateway import audit
+from gateway.campaigns.categories import CategoryName
 from gateway.context import Context
 from gateway.errors import Conflict, FieldError
 from storage import audit as stored_audit
@@ -18,6 +22,10 @@ from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
 
 MOST = 50  # of a site
+
+CategoryNames = Annotated[
+    list[CategoryName], Meta(max_length=MOST, description="Categories, by their names.")
+]
 
 
 async def create_category(context: Context, actor: str, site_id: int, name: str, title: str) -> Category:

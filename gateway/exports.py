@@ -62,6 +62,7 @@ def _line(subscription: Subscription, public_keys: Mapping[int, str]) -> Subscri
         country=subscription.country,
         browser=None if subscription.browser is None else Browser(subscription.browser),
         platform=None if subscription.platform is None else Platform(subscription.platform),
+        opted_out=list(subscription.opted_out) or None,
         key_id=encode_id(Kind.KEY, subscription.key_id),
         application_server_key=public_keys.get(subscription.key_id),
     )

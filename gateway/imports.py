@@ -150,6 +150,7 @@ class _Import:
             country=read.country,
             browser=read.browser,
             platform=read.platform,
+            opted_out=tuple(dict.fromkeys(read.opted_out or ())),
             created_at=self._now,
         )
 

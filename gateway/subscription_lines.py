@@ -4,6 +4,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 
 from msgspec import Struct
 
+from gateway.categories import CategoryNames
 from gateway.push_subscription import EndpointText, Expiration, PushKeys
 from gateway.subscription_fields import Attributes, ExternalId, Language, Tags, Timezone
 from gateway.visitor import Browser, Country, Platform
@@ -37,6 +38,7 @@ class SubscriptionLine(
     country: Country | None = None
     browser: Browser | None = None
     platform: Platform | None = None
+    opted_out: CategoryNames | None = None
     key_id: str | None = None
     application_server_key: str | None = None
 

@@ -1,13 +1,11 @@
 """The subscriptions of a site as its admins see and change them; `gateway.enrolment` is for browsers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from gateway import audit
-from gateway.campaigns.categories import CategoryName
-from gateway.categories import MOST, unknown_categories
+from gateway.categories import CategoryNames, unknown_categories
 from gateway.context import Context
 from gateway.errors import InvalidRequest, NotFound
 from gateway.subscription_fields import (
@@ -25,10 +23,6 @@ from storage import locks, sites, subscriptions
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.subscriptions import Change, Subscription, SubscriptionState
-
-CategoryNames = Annotated[
-    list[CategoryName], Meta(max_length=MOST, description="Categories to leave, or to come back to.")
-]
 
 
 class SubscriptionChange(Struct, kw_only=True, frozen=True):

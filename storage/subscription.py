@@ -70,6 +70,7 @@ class NewSubscription:
     country: str | None = None
     browser: str | None = None
     platform: str | None = None
+    opted_out: tuple[str, ...] = ()
     created_at: int
 
 
@@ -151,7 +152,7 @@ def endpoint_hash(endpoint: str) -> bytes:
 
 
 def merge(old: Subscription, new: NewSubscription) -> Subscription:
-    """Tags and attributes of both; what `new` says replaces what was known."""
+    """Tags, attributes and categories left of both; what `new` says replaces what was known."""
     return replace(
         old,
         external_id=new.external_id or old.external_id,
@@ -162,6 +163,7 @@ def merge(old: Subscription, new: NewSubscription) -> Subscription:
         country=new.country or old.country,
         browser=new.browser or old.browser,
         platform=new.platform or old.platform,
+        opted_out=tuple(dict.fromkeys((*old.opted_out, *new.opted_out))),
     )
 
 
@@ -169,7 +171,7 @@ def added_values(site_id: int, id: int, new: NewSubscription, now: int) -> tuple
     """The arguments of the query `add`."""
     wire = (new.provider, new.key_id, new.endpoint, endpoint_hash(new.endpoint), new.p256dh, new.auth)
     personal = (new.external_id, new.language, new.timezone, _json(new.tags), _json(new.attributes))
-    learned = (new.country, new.browser, new.platform)
+    learned = (new.country, new.browser, new.platform, _json(new.opted_out))
     return (site_id, id, *wire, new.created_at, now, new.expires_at, *personal, *learned)
 
 

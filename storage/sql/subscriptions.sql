@@ -1,8 +1,9 @@
 -- name: add
 insert into subscriptions (
     site_id, id, provider, key_id, endpoint, endpoint_hash, p256dh, auth, state, created_at, seen_at, expires_at,
-    external_id, language, timezone, tags, attributes, country, browser, platform)
-values ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+    external_id, language, timezone, tags, attributes, country, browser, platform,
+    opted_out)
+values ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 on conflict (site_id, endpoint_hash) do nothing;
 
 -- name: save

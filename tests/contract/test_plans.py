@@ -46,6 +46,22 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         ["subscriptions USING PRIMARY KEY (site_id=? AND id>?)"],
     ),
     ("subscriptions", "count_new_since", (1, 2, 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id>?)"]),
+    ("subscriptions", "opted_out", (1, [1], "a"), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
+    (
+        "recent_pushes",
+        "full",
+        (1, [1], 2, 3, 4),
+        ["recent_pushes USING PRIMARY KEY (site_id=? AND subscription_id=?)"],
+    ),
+    (
+        "recent_pushes",
+        "forget",
+        (1, 2),
+        [
+            "recent_pushes USING PRIMARY KEY (site_id=? AND subscription_id=? AND message_id=?)",
+            "recent_pushes USING COVERING INDEX recent_pushes_to_forget (forget_at<?)",
+        ],
+    ),
     ("subscriptions", "gone", _ROWS, ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
     ("subscriptions", "accepted", (1, [1], 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
     (
