@@ -6,7 +6,7 @@
 `j` is over how many milliseconds workers spread their reports of a display; left out, they take ten seconds.
 
 From `u` on (milliseconds since the epoch, by the browser's clock) workers show `f` instead of `n`, without an
-`f` a neutral notification, and close `n` if they have shown it. Left out: `n` is good for ever.
+`f` a neutral notification, and close `n` if it is on the screen. Left out: `n` is good for ever.
 
 Deployed workers outlive releases: add fields, never change the meaning of one.
 """
