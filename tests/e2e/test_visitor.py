@@ -1,5 +1,6 @@
 """A visitor's way in a real browser: subscribe by a click, see what the owner sends, follow it, leave."""
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from tests.e2e.drivers.browser import Browser
@@ -58,6 +59,23 @@ async def test_a_click_focuses_the_tab_that_shows_the_url_already(browser: Brows
     await eventually(lambda: page.evaluate("document.visibilityState === 'visible'"))
     await eventually(lambda: other.evaluate("document.visibilityState === 'hidden'"))
     assert await browser.tabs() == tabs
+
+
+async def test_a_notification_whose_time_has_passed_is_closed_by_the_next_push(
+    browser: Browser, website: Website
+) -> None:
+    _, subscription_id = await website.subscribe(browser)
+    until = datetime.now(UTC) + timedelta(seconds=8)
+    passing, lasting = f"Passing at {website.site.origin}", f"Lasting at {website.site.origin}"
+    body = {"notification": {"title": passing}, "audience": {"subscriptions": [subscription_id]}}
+    await website.gateway.post(f"{website.path}/messages", {**body, "valid_until": until.isoformat()})
+    shown = await browser.notifications.wait_for(passing)
+    await eventually(lambda: datetime.now(UTC) > until)
+    assert shown.id not in browser.notifications.closed
+    await website.send_to(subscription_id, title=lasting)
+    remains = await browser.notifications.wait_for(lasting)
+    await eventually(lambda: shown.id in browser.notifications.closed)
+    assert remains.id not in browser.notifications.closed
 
 
 async def test_reports_refused_for_a_while_are_counted_in_the_end(

@@ -42,10 +42,14 @@ class Shown:
 
 
 class NotificationSink:
-    """`shown` holds what was shown, in order; a replacement is one more entry of the same id."""
+    """`shown` holds what was shown, in order; a replacement is one more entry of the same id.
+
+    `closed` holds the ids of those that the browser took away.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.shown: list[Shown] = []
+        self.closed: set[int] = set()
         self._directory = directory
         self._socket = directory / "bus"
         self._daemon: Process | None = None
@@ -125,6 +129,7 @@ class NotificationSink:
             case "GetServerInformation":
                 bus.reply(call, "ssss", "test desktop", "tests", "1", "1.2")
             case "CloseNotification":
+                self.closed.update(call.body)
                 bus.reply(call, "")
             case _ if call.wants_reply:
                 bus.refuse(call)
