@@ -204,3 +204,14 @@ async def test_an_import_takes_its_content_type_and_an_existing_site(api: Api, p
     await api.call("POST", f"{path}/import", 415, data=b"", headers={"Content-Type": "text/csv"})
     await imported(api, "/v1/sites/site_0000000000000/subscriptions", b"", 404)
     await api.get("/v1/sites/site_0000000000000/subscriptions/export", 404)
+
+
+async def test_what_visitors_left_goes_along_with_them(api: Api, path: str) -> None:
+    left = line(opted_out=["offers", "news"])
+    await imported(api, path, text_of([left, line()]))
+    out = await exported(api, path)
+    assert [each.get("opted_out") for each in out] == [["offers", "news"], None]
+    await imported(api, path, text_of([{**left, "opted_out": ["tips"]}, left]))
+    assert (await exported(api, path))[0]["opted_out"] == ["offers", "news", "tips"]
+    bad = await imported(api, path, text_of([line(opted_out=["Not a name"])]))
+    assert bad["refused"] == 1
