@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway.content import Notification
+from gateway.payload import PayloadTemplate, Validity
+from storage.messages import Priority
 from tests.e2e.drivers.browser import Browser, Page
 from tests.e2e.website import Website, state_is
 from tests.eventually import eventually
@@ -100,10 +103,10 @@ async def test_a_push_service_that_forgot_its_browsers_costs_no_subscriber(
     await assert_arrives_once(browser, website, subscription_id)
 
 
-@pytest.mark.parametrize("payload", [None, "not JSON", '{"v": 1, "n": {}}'])
-async def test_a_push_that_cannot_be_read_is_never_silent(
+async def push(
     browser: Browser, website: Website, reference_sender: ReferenceSender, payload: str | None
 ) -> None:
+    """Past the gateway, to a browser that subscribes now."""
     await import_key(website, reference_sender)
     page, _ = await website.subscribe(browser)
     subscription = await browser_subscription(page)
@@ -112,10 +115,29 @@ async def test_a_push_that_cannot_be_read_is_never_silent(
         reference_sender.send, subscription, payload, headers={"TTL": "60"}, exp=exp
     )
     assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("payload", [None, "not JSON", '{"v": 1, "n": {}}'])
+async def test_a_push_that_cannot_be_read_is_never_silent(
+    browser: Browser, website: Website, reference_sender: ReferenceSender, payload: str | None
+) -> None:
+    await push(browser, website, reference_sender, payload)
     shown = await browser.notifications.wait_for(
         website.site.origin.removeprefix("http://").partition(":")[0]
     )
     assert "You have a new message" in shown.text
+
+
+async def test_a_push_that_comes_too_late_shows_its_fallback(
+    browser: Browser, website: Website, reference_sender: ReferenceSender
+) -> None:
+    late = Validity(int(time.time() * 1_000) - 1, Notification("More offers"))
+    template = PayloadTemplate(
+        1, Notification("An offer that is over"), "http://127.0.0.1:9", Priority.BULK, late
+    )
+    await push(browser, website, reference_sender, template.render("x").decode())
+    await browser.notifications.wait_for("More offers")
+    assert "An offer that is over" not in [shown.title for shown in browser.notifications.shown]
 
 
 async def test_the_worker_leaves_a_site_its_own_worker(browser: Browser, website: Website) -> None:
