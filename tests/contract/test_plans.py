@@ -330,7 +330,8 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ("keys", "by_ids", ([1],), ["application_server_keys USING INTEGER PRIMARY KEY (rowid=?)"]),
 ]
 IDS = [f"{aggregate}.{block}" for aggregate, block, *_ in HOT]
-# progress_of and by_variant group a few messages' rollups, due orders at most twice its limit, live what it found.
+# progress_of and by_variant group a few messages' rollups; due orders at most twice its limit, live what it
+# found.
 TABLES = {"subscriptions", "messages", "batches", "deliveries", "events", "rollups", "throttles"}
 TABLES |= {"m", "b", "o", "r", "s", "t", "a", "automation_places"}
 MAY_SORT = {"messages.progress_of", "messages.due", "messages.live", "rollups.by_variant"}

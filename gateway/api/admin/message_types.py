@@ -121,8 +121,8 @@ class Progress(Struct, frozen=True):
     rate: Annotated[
         float | None,
         Meta(
-            description="Recipients that got their outcome a second: of late, when somebody has looked in the "
-            "last two minutes, too; else on average since the start."
+            description="Outcomes a second: of late, when somebody has looked in the last two minutes, too; "
+            "else on average since the start."
         ),
     ] = None
     eta_seconds: Annotated[

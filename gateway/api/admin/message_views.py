@@ -106,7 +106,7 @@ def _progress(found: MessageWithProgress, now: int) -> Progress:
 
 
 def _average(message: messages.Message, done: int, now: int) -> float | None:
-    """Recipients that got their outcome a second, on average since the start. Not where they come one by one."""
+    """Outcomes a second, on average since the start. Not where recipients come one by one."""
     if message.started_at is None or not done or message.kind is MessageKind.STEP:
         return None
     milliseconds = max(1, (message.ended_at or now) - message.started_at)
