@@ -26,6 +26,7 @@ async def test_pages_learn_the_active_keys_newest_first(api: Api, page: Api, sit
         "application_server_keys": [old["application_server_key"]],
         "worker": {"path": "/push-sw.js", "scope": "/push-gateway/"},
         "prompt": {},
+        "categories": [],
     }
     new = await api.post(keys, {})
     found = (await page.get(f"/v1/public/{site}"))["application_server_keys"]
