@@ -77,9 +77,10 @@ async def test_pauses_with_a_kill_are_silent_and_lose_and_repeat_nobody_beyond_t
 
 async def test_a_full_disk_stops_the_sending_and_loses_and_repeats_nobody(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        disk = stack.enter_context(small_disk(tmp_path / "disk", SUBSCRIBERS))
+        # So many that two senders cannot have the last of them in flight when the disk is full again.
+        disk = stack.enter_context(small_disk(tmp_path / "disk", 2 * SUBSCRIBERS))
         async with open_stand(tmp_path, pace=PACE, data=None if disk is None else disk.folder) as stand:
             small = disk or SmallFiles(tmp_path, stand.gateways[0].processes)
-            result = await run_full_disk(stand, SUBSCRIBERS, small)
+            result = await run_full_disk(stand, 2 * SUBSCRIBERS, small)
     check(result)
     assert (result.bound, result.verdict.repeated) == (0, 0)
