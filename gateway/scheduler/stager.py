@@ -99,8 +99,7 @@ class Stager:
             return True
 
         if await self._database.write(body):
-            event = "message.stopped" if release.stop else "message.released"
-            log.info(event, message_id=message_id, reason=release.decision)
+            log.info("message.released", message_id=message_id, stopped=release.stop, reason=release.decision)
 
     async def _pause(self, known: Stages, reason: str, now: int) -> None:
         """With where the counters stand: after a resume it is judged by what comes then."""
