@@ -48,7 +48,13 @@ def make_message(
         *_check_uploaded(draft),
         *_check_options(draft.content.options),
         *_check_times(send_at, draft.expires_at, now),
-        *check_local_time(draft.rules.local_time, draft.send_at, draft.expires_at, now),
+        *check_local_time(
+            draft.rules.local_time,
+            draft.send_at,
+            draft.expires_at,
+            now,
+            misfires=draft.rules.misfire is not None,
+        ),
         *check_best_hour(
             draft.rules.best_hour,
             max(send_at, now),

@@ -152,7 +152,7 @@ def parse_text(source: str, *, is_url: bool = False, variables: Sequence[str] = 
                 known = ", ".join(variables)
                 raise TemplateError(f"There is no `{name}`, only {known}", _line(source, found[0].span.index))
         for node in template.nodes:
-            _check(node, source)
+            check_nodes(node, source)
     except LiquidError as exc:
         index = 0 if exc.token is None else exc.token.start_index
         raise TemplateError(f"{exc.message}", _line(source, index)) from exc
@@ -166,7 +166,7 @@ def _line(source: str, index: int) -> int:
     return source.count("\n", 0, index if index >= 0 else len(source)) + 1
 
 
-def _check(node: Node, source: str) -> None:
+def check_nodes(node: Node, source: str) -> None:
     """What the library would find out only while it renders, if then."""
     for expression in node.expressions():
         for each in _walk(expression):
@@ -180,7 +180,7 @@ def _check(node: Node, source: str) -> None:
             elif isinstance(each, RangeLiteral) and not isinstance(expression, LoopExpression):
                 raise TemplateError("a range stands in a `for` only", _line_of(each, source))
     for child in node.children(Reading({}), include_partials=False):
-        _check(child, source)
+        check_nodes(child, source)
 
 
 def _walk(expression: Expression) -> Iterator[Expression]:
@@ -208,7 +208,7 @@ def _check_filter(used: Filter, source: str) -> None:
         raise TemplateError(f"these are not the arguments of the filter `{used.name}`", line) from None
 
 
-class _Environment(Environment):
+class ClosedEnvironment(Environment):
     output_stream_limit = MOST_OUTPUT
     local_namespace_limit = MOST_LOCALS
     loop_iteration_limit = MOST_LOOPED
@@ -223,5 +223,5 @@ class _Environment(Environment):
             self.add_filter(name, function)
 
 
-_ENVIRONMENT = _Environment()
+_ENVIRONMENT = ClosedEnvironment()
 _NOTHING = BoundTemplate(_ENVIRONMENT, [])

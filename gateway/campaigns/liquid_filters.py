@@ -12,8 +12,11 @@ from msgspec import json
 
 MOST_TEXT: Final = 4_096  # characters that a filter may make of its value: more than a push can carry
 
+LARGEST: Final = 10**15  # of what is calculated: beyond, floats are no exact numbers any more
+
+_ARITHMETIC: Final = "divided_by minus modulo plus times"
 _OF_THE_LIBRARY: Final = (
-    "abs at_least at_most ceil divided_by floor minus modulo plus round times "
+    "abs at_least at_most ceil floor round "
     "append capitalize downcase lstrip prepend remove remove_first rstrip slice split squish strip "
     "truncate truncatewords upcase default first last map reverse size sort where"
 )
@@ -69,9 +72,22 @@ def _url_encode(value: object) -> str:
     return Encoded(quote(text_of(value), safe=""))
 
 
+def _bounded(arithmetic: Callable[..., Any]) -> Callable[..., Any]:
+    """A chain of `times` squares: a number of a million digits would take a minute."""
+
+    def calculated(value: object, by: object) -> Any:
+        result = arithmetic(value, by)
+        if abs(result) > LARGEST:
+            raise OutputStreamLimitError("a number grows too large", token=None)
+        return result
+
+    return calculated
+
+
 _library = Environment().filters
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **{name: _library[name] for name in _OF_THE_LIBRARY.split()},
+    **{name: _bounded(_library[name]) for name in _ARITHMETIC.split()},
     "date": _date,
     "replace": _replace,
     "join": _join,

@@ -76,7 +76,7 @@ def first_moment(rule: LocalTime) -> int:
 
 
 def check_local_time(
-    rule: LocalTime | None, send_at: int | None, expires_at: int | None, now: int
+    rule: LocalTime | None, send_at: int | None, expires_at: int | None, now: int, *, misfires: bool = False
 ) -> list[FieldError]:
     """What types cannot say. `send_at`: None unless it was asked for, too."""
     if rule is None:
@@ -90,6 +90,8 @@ def check_local_time(
     earliest = _earliest(time, rule.late, now)
     if earliest is None:
         return [FieldError("local_time.at", "This has passed in every zone: nobody would get the message.")]
+    if misfires:
+        return [FieldError("misfire", "local_time says itself what becomes of those who are late.")]
     if expires_at is not None and now < expires_at <= earliest:
         return [
             FieldError("expires_at", "This is before the time of any zone: nobody would get the message.")

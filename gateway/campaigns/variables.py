@@ -9,10 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from liquid import BoundTemplate, Environment
+from liquid import BoundTemplate
+from liquid.builtin.tags.for_tag import ForTag
 from liquid.exceptions import LiquidError
 from liquid.undefined import StrictDefaultUndefined
 
+from gateway.campaigns.liquid import ClosedEnvironment, TemplateError, check_nodes
 from gateway.errors import FieldError
 
 NAME: Final = "variables"
@@ -24,13 +26,17 @@ _OPEN, _CLOSE = re.compile(r"\{\{\s*\Z"), re.compile(r"\s*\}\}")
 _DEFAULT: Final = re.compile(r"\s*\|\s*default\b")
 
 
-class _Environment(Environment):
-    """Whoever may save templates may still make a mistake: no loop without end, no text without end."""
+class _Environment(ClosedEnvironment):
+    """The tags and filters of messages, and no more: a template runs in the API's own process."""
 
     loop_iteration_limit = 1_000
     output_stream_limit = 16_384
     local_namespace_limit = 16_384
     context_depth_limit = 10
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        self.add_tag(ForTag)  # whose count of loops needs no Reading
 
 
 _ENVIRONMENT = _Environment(undefined=StrictDefaultUndefined)
@@ -62,7 +68,9 @@ def fill_text(text: str, variables: Mapping[str, Any]) -> str:
         return text
     try:
         filled = template.render({NAME: variables}) if names == {NAME} else _put_in(template, text, variables)
-    except (LiquidError, RecursionError) as exc:
+    except CannotFill:
+        raise
+    except Exception as exc:  # also whatever a filter makes of a value that it was not meant for
         raise CannotFill(_sentence(exc)) from exc
     if names == {NAME} and _DELIMITER.search(filled):
         raise CannotFill("Variables hold text, no Liquid: {{ and {% have no place in them.")
@@ -92,8 +100,10 @@ def _read(text: str) -> tuple[BoundTemplate, set[str]]:
         return _NOTHING, set()
     try:
         template = _ENVIRONMENT.from_string(text)
+        for node in template.nodes:
+            check_nodes(node, text)
         return template, set(template.analyze().globals)
-    except (LiquidError, RecursionError) as exc:
+    except (LiquidError, TemplateError, RecursionError) as exc:
         raise CannotFill(_sentence(exc)) from exc
 
 

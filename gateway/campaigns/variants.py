@@ -17,6 +17,7 @@ from gateway.content import (
     merge_notification,
 )
 from gateway.errors import FieldError
+from gateway.subscription_fields import PRINTABLE
 
 LEAST_DISPLAYS = 100  # of each variant: with fewer nobody wins
 MOST_P = 0.05
@@ -31,7 +32,7 @@ Delay = Annotated[
 class Option(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One variant: what differs from the message's notification."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
     weight: Annotated[int, Meta(ge=1, le=99, description="Its share in per cent; together they make 100.")]
     notification: Annotated[
         PartialNotification, Meta(description="Put over the message's, in all of its languages.")

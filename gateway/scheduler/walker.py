@@ -107,7 +107,8 @@ class Walker:
         for place in page.places:
             at = sent_at.get(place.subscription_id)
             if at is None or place.step >= len(following):
-                work.moves.append(Move(place, place.step, None))
+                # Whoever got a step never gets it again, also when they come back.
+                work.moves.append(Move(place, place.step if at is None else place.step + 1, None))
             else:
                 due_at = at + following[place.step].after * SECOND
                 work.moves.append(Move(place, place.step + 1, due_at))

@@ -27,19 +27,22 @@ order by id limit $3;
 select version from automations where id = $1 and state = 'active';
 
 -- name: enter (sqlite)
--- $5: whoever has been through may come in again. $6: whoever is in begins anew.
+-- $5: whoever has left may come in again. $6: whoever is in begins anew. Neither once a step was sent: a delivery is
+-- one for each message and subscription, and a step is one message.
 insert into automation_places (site_id, subscription_id, automation_id, step, due_at)
 select $1, $2, a.id, 0, $4 from automations a where a.id = $3 and a.state = 'active'
 on conflict (site_id, subscription_id, automation_id) do update set step = 0, due_at = excluded.due_at
-where (automation_places.due_at is null and $5 = 1) or (automation_places.due_at is not null and $6 = 1);
+where automation_places.step = 0
+    and ((automation_places.due_at is null and $5 = 1) or (automation_places.due_at is not null and $6 = 1));
 
 -- name: enter (postgres)
 insert into automation_places (site_id, subscription_id, automation_id, step, due_at)
 select cast($1 as bigint), cast($2 as bigint), a.id, 0, cast($4 as bigint)
 from automations a where a.id = $3 and a.state = 'active'
 on conflict (site_id, subscription_id, automation_id) do update set step = 0, due_at = excluded.due_at
-where (automation_places.due_at is null and cast($5 as bigint) = 1)
-    or (automation_places.due_at is not null and cast($6 as bigint) = 1);
+where automation_places.step = 0
+    and ((automation_places.due_at is null and cast($5 as bigint) = 1)
+        or (automation_places.due_at is not null and cast($6 as bigint) = 1));
 
 -- name: leave
 update automation_places set due_at = null

@@ -42,6 +42,7 @@ async def test_changing_the_local_time_changes_the_start(api: Api, site: str) ->
     ("changes", "path"),
     [
         ({"local_time": LOCAL, "send_at": "2026-01-03T09:00:00Z"}, "send_at"),
+        ({"local_time": LOCAL, "misfire": {"then": "expire"}}, "misfire"),
         ({"local_time": {"at": "2026-02-30T09:00"}}, "local_time.at"),
         ({"local_time": {"at": "2026-01-03T09:00Z"}}, "local_time.at"),
         ({"local_time": {"at": "2026-01-03T09:00", "late": "never"}}, "local_time.late"),

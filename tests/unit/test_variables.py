@@ -104,3 +104,18 @@ def test_a_text_is_the_same_whether_it_stands_alone_or_beside_the_recipients(
     beside = fill_text(f"{a}{{{{ variables.x }}}}{b}{{{{ data.y }}}}", {"x": value})
     assert alone == f"{a}{value}{b}"
     assert beside == f"{alone}{{{{ data.y }}}}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ variables.a }}{{ (1..999999999) | join | size }}",
+        "{{ variables.a | replace: 'a', variables.a | replace: 'a', variables.a }}",
+        "{{ variables.n | times: variables.n | times: variables.n }}",
+        "{{ variables.a | nofilter }}",
+        "{{ variables.mixed | sum }}",
+    ],
+)
+def test_what_a_template_calculates_is_bounded_and_never_an_error_of_ours(text: str) -> None:
+    with pytest.raises(CannotFill):
+        fill_text(text, {"a": "a" * 4_000, "n": 10**12, "mixed": ["x", {}]})

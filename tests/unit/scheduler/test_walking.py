@@ -334,7 +334,10 @@ class Model:
             self.places.pop(which, None)
         elif what == "cart" and self.active and which not in self.away:
             inside = which in self.places
-            if (inside and self.restart) or (not inside and not (self.once and which in self.been)):
+            again = which not in self.got  # no step is sent twice
+            if (inside and self.restart and again) or (
+                not inside and again and not (self.once and which in self.been)
+            ):
                 self.places[which] = (0, self.now + AFTER[0])
                 self.been.add(which)
         elif what == "cart" and not self.active and self.restart:
