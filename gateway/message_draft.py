@@ -40,9 +40,41 @@ def make_message(
     draft: Draft, *, id: int, site_id: int, created_at: int, now: int, public_url: str
 ) -> Message:
     """The message that the draft asks for. InvalidRequest with all that is wrong; PayloadTooLarge."""
-    send_at = now if draft.send_at is None else draft.send_at
     expires_at = last_moment(draft.expires_at, draft.content.valid_until)
-    errors = [
+    errors = _check(draft, expires_at, now)
+    if not errors:
+        send_at = _starts_at(draft, now)
+        errors += check_valid_until(draft.content.valid_until, send_at, now, recurs=False)
+        errors += check_misfire(draft.rules.misfire, send_at, now)
+        errors += check_stages(draft.rules, send_at, expires_at)
+    if errors:
+        raise InvalidRequest("The message cannot be sent like this.", errors)
+    priority = draft.priority or default_priority(draft.audience)
+    check_payloads(
+        id, draft.content, draft.rules.variants, public_url, priority, data_of=draft.audience.data_of
+    )
+    return Message(
+        id=id,
+        site_id=site_id,
+        kind=MessageKind.ONCE if draft.rules.recurrence is None else MessageKind.SERIES,
+        state=MessageState.DRAFT if draft.is_draft else MessageState.SCHEDULED,
+        priority=priority,
+        lane=TRANSACTIONAL if priority is Priority.TRANSACTIONAL else BULK,
+        content=write_content(draft.content),
+        audience_spec=write_audience(draft.audience),
+        ttl=draft.content.options.ttl,
+        rate=draft.rate,
+        send_at=send_at,
+        expires_at=expires_at,
+        created_at=created_at,
+        rules=write_rules(draft.rules),
+    )
+
+
+def _check(draft: Draft, expires_at: int | None, now: int) -> list[FieldError]:
+    """What is wrong whenever it starts; that moment can be found out when nothing of this is."""
+    send_at = now if draft.send_at is None else draft.send_at
+    return [
         *check_content(draft.content, draft.rules.variants),
         *_check_recipients(draft.audience),
         *_check_uploaded(draft),
@@ -73,33 +105,6 @@ def make_message(
             draft.content.valid_until, draft.send_at, now, recurs=draft.rules.recurrence is not None
         ),
     ]
-    if not errors:
-        send_at = _starts_at(draft, now)
-        errors += check_valid_until(draft.content.valid_until, send_at, now, recurs=False)
-        errors += check_misfire(draft.rules.misfire, send_at, now)
-        errors += check_stages(draft.rules, send_at, expires_at)
-    if errors:
-        raise InvalidRequest("The message cannot be sent like this.", errors)
-    priority = draft.priority or default_priority(draft.audience)
-    check_payloads(
-        id, draft.content, draft.rules.variants, public_url, priority, data_of=draft.audience.data_of
-    )
-    return Message(
-        id=id,
-        site_id=site_id,
-        kind=MessageKind.ONCE if draft.rules.recurrence is None else MessageKind.SERIES,
-        state=MessageState.DRAFT if draft.is_draft else MessageState.SCHEDULED,
-        priority=priority,
-        lane=TRANSACTIONAL if priority is Priority.TRANSACTIONAL else BULK,
-        content=write_content(draft.content),
-        audience_spec=write_audience(draft.audience),
-        ttl=draft.content.options.ttl,
-        rate=draft.rate,
-        send_at=send_at,
-        expires_at=expires_at,
-        created_at=created_at,
-        rules=write_rules(draft.rules),
-    )
 
 
 def _starts_at(draft: Draft, now: int) -> int:
