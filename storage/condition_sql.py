@@ -134,7 +134,7 @@ def _received(writer: Writer, condition: Received) -> str:
 
 
 def _received_since(writer: Writer, condition: ReceivedSince) -> str:
-    """`accepted_at` may lie a week before the last time; only in that week do deliveries have to be asked."""
+    """The acceptance may lie a week before the last time; only in that week do deliveries have to be asked."""
     looked = writer.looked[condition.since]
     since = writer.add(condition.since)
     coarse = writer.add(condition.since - ACCEPTED_WITHIN)
@@ -145,9 +145,9 @@ def _received_since(writer: Writer, condition: ReceivedSince) -> str:
         " cross join deliveries d where d.site_id = s.site_id and d.message_id = w.value"
         f" and d.subscription_id = s.id and d.outcome = 'accepted' and d.at >= {since}"
     )
-    return (
-        f"(s.accepted_at is not null and (s.accepted_at >= {since}"
-        f" or (s.accepted_at >= {coarse} and (s.id in ids({known}) or {one_by_one}))))"
+    return _exists(
+        "acceptances a where a.site_id = s.site_id and a.subscription_id = s.id"
+        f" and (a.at >= {since} or (a.at >= {coarse} and (s.id in ids({known}) or {one_by_one})))"
     )
 
 

@@ -245,7 +245,7 @@ async def accepted(tx: Transaction, site_id: int, ids: Sequence[int], now: int) 
     """Remembers that they accepted a push. Pass only those whose stored `accepted_at` is older than a
     week.
     """
-    await tx.execute(_SQL["accepted"], site_id, list(ids), now)
+    await tx.execute(_SQL["accepted"], site_id, sorted(set(ids)), now)
 
 
 async def expire_due(tx: Transaction, now: int, limit: int = 500) -> int:

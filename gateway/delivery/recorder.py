@@ -206,4 +206,4 @@ async def _record(tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[i
 
 async def _accept(tx: Transaction, unrecorded: Unrecorded, now: int) -> None:
     for site_id, ids in sorted(unrecorded.accepted.items()):
-        await subscriptions.accepted(tx, site_id, sorted(ids), now)
+        await subscriptions.accepted(tx, site_id, ids, now)

@@ -56,7 +56,6 @@ create table subscriptions (
     state text not null,
     created_at bigint not null,
     seen_at bigint not null,
-    accepted_at bigint,
     expires_at bigint,
     ended_at bigint,
     external_id text,
@@ -65,7 +64,15 @@ create table subscriptions (
     tags text,
     attributes text,
     opted_out text,
+    never_accepted smallint not null default 0,
     primary key (site_id, id)
+) {without_rowid};
+-- When a push to it was accepted, to the week.
+create table acceptances (
+    site_id bigint not null,
+    subscription_id bigint not null,
+    at bigint not null,
+    primary key (site_id, subscription_id)
 ) {without_rowid};
 create unique index subscriptions_by_endpoint on subscriptions (site_id, endpoint_hash);
 create index subscriptions_by_external_id on subscriptions (site_id, external_id) where external_id is not null;

@@ -27,7 +27,7 @@ create index messages_paused on messages (id) where state = 'paused';
 
 -- What mass-404 guards and the housekeeper look for among subscriptions that have ended.
 create index subscriptions_gone on subscriptions (provider, ended_at) where state = 'gone';
-create index subscriptions_never_accepted on subscriptions (ended_at) where state = 'gone' and accepted_at is null;
+create index subscriptions_never_accepted on subscriptions (ended_at) where state = 'gone' and never_accepted = 1;
 
 -- A failure list must not read a million accepted deliveries to find ten that failed.
 create index deliveries_failed on deliveries (site_id, message_id, subscription_id)

@@ -92,6 +92,9 @@ delete from tokens where id in (select id from tokens where site_id = $1 limit $
 -- name: purge_application_server_keys
 delete from application_server_keys where id in (select id from application_server_keys where site_id = $1 limit $2);
 
+-- name: purge_automation_rounds
+delete from automation_rounds where (site_id, step_id, round) in (select site_id, step_id, round from automation_rounds where site_id = $1 limit $2);
+
 -- name: delete_automations
 update automations set state = 'deleted', changed_at = $2 where site_id = $1;
 
@@ -109,3 +112,9 @@ delete from categories where id in (select id from categories where site_id = $1
 
 -- name: purge_recent_pushes
 delete from recent_pushes where (site_id, subscription_id, message_id) in (select site_id, subscription_id, message_id from recent_pushes where site_id = $1 limit $2);
+
+-- name: purge_acceptances
+delete from acceptances where (site_id, subscription_id) in (select site_id, subscription_id from acceptances where site_id = $1 limit $2);
+
+-- name: purge_push_locations
+delete from push_locations where (site_id, subscription_id, message_id) in (select site_id, subscription_id, message_id from push_locations where site_id = $1 limit $2);

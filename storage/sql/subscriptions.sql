@@ -14,29 +14,33 @@ set state = $3, provider = $4, key_id = $5, endpoint = $6, endpoint_hash = $7, p
 where site_id = $1 and id = $2;
 
 -- name: get
-select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+    (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
+    expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
     clicked_at
 from subscriptions where site_id = $1 and id = $2;
 
 -- name: get_to_change
 -- Locked until the transaction ends: what a sender says of it meanwhile (gone) must not be overwritten.
-select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+    (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
+    expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
     clicked_at
 from subscriptions where site_id = $1 and id = $2 /* postgres: for update */;
 
 -- name: by_endpoint_to_change
 -- As get_to_change.
-select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+    (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
+    expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
     clicked_at
 from subscriptions where site_id = $1 and endpoint_hash = $2 /* postgres: for update */;
 
 -- name: by_endpoints (sqlite)
 -- Without the hint SQLite takes the list for long and reads the whole site instead.
-select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+    (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
+    expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
     clicked_at
 from subscriptions /* sqlite: indexed by subscriptions_by_endpoint */
 where site_id = $1 and endpoint_hash in hashes($2);
@@ -47,20 +51,23 @@ select s.site_id, s.id, s.provider, s.key_id, s.endpoint, s.p256dh, s.auth, s.st
         s.accepted_at, s.expires_at, s.ended_at, s.external_id, s.language, s.timezone, s.tags, s.attributes,
         s.opted_out, s.country, s.browser, s.platform, s.displayed_at, s.clicked_at
 from unnest($2::bytea[]) as wanted(value) cross join lateral (
-    select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at,
+    select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+        (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
         expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser,
         platform, displayed_at, clicked_at from subscriptions
     where site_id = $1 and endpoint_hash = wanted.value offset 0) s;
 
 -- name: page
-select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+    (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
+    expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
     clicked_at
 from subscriptions where site_id = $1 and id > $2 order by id limit $3;
 
 -- name: page_filtered (sqlite)
-select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+    (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
+    expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
     clicked_at
 from subscriptions
 where site_id = $1 and id > $2
@@ -68,8 +75,9 @@ where site_id = $1 and id > $2
 order by id limit $3;
 
 -- name: page_filtered (postgres)
-select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+    (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
+    expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
     clicked_at
 from subscriptions
 where site_id = $1 and id > $2
@@ -77,8 +85,9 @@ where site_id = $1 and id > $2
 order by id limit $3;
 
 -- name: page_by_external_id (sqlite)
-select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+    (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
+    expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
     clicked_at
 from subscriptions
 where site_id = $1 and external_id = $6 and id > $2
@@ -86,8 +95,9 @@ where site_id = $1 and external_id = $6 and id > $2
 order by id limit $3;
 
 -- name: page_by_external_id (postgres)
-select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at, accepted_at, expires_at,
-    ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
+select site_id, id, provider, key_id, endpoint, p256dh, auth, state, created_at, seen_at,
+    (select at from acceptances a where a.site_id = subscriptions.site_id and a.subscription_id = subscriptions.id) as accepted_at,
+    expires_at, ended_at, external_id, language, timezone, tags, attributes, opted_out, country, browser, platform, displayed_at,
     clicked_at
 from subscriptions
 where site_id = $1 and external_id = $6 and id > $2
@@ -95,7 +105,9 @@ where site_id = $1 and external_id = $6 and id > $2
 order by id limit $3;
 
 -- name: end
-update subscriptions set state = $3, ended_at = $4 where site_id = $1 and id = $2 and state = 'active';
+update subscriptions set state = $3, ended_at = $4, never_accepted = cast(not exists (
+        select 1 from acceptances a where a.site_id = $1 and a.subscription_id = $2) as integer)
+where site_id = $1 and id = $2 and state = 'active';
 
 -- name: erase
 update subscriptions
@@ -116,14 +128,17 @@ select count(*) from (select 1 from subscriptions where site_id = $1 and id > $2
 -- name: members (sqlite)
 -- Columns in the order of storage.subscriptions.MemberRow. 500 look-ups in the primary key, in the order of the list:
 -- `in ids($2)` would sort it first.
-select s.id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id, seen_at
+select s.id, state, endpoint, p256dh, auth, key_id, expires_at,
+    (select at from acceptances a where a.site_id = s.site_id and a.subscription_id = s.id), external_id, seen_at
 from json_each($2) as wanted cross join subscriptions s where site_id = $1 and s.id = wanted.value;
 
 -- name: members (postgres)
 -- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
 select s.id, s.state, s.endpoint, s.p256dh, s.auth, s.key_id, s.expires_at, s.accepted_at, s.external_id, s.seen_at
 from unnest($2::bigint[]) as wanted(value) cross join lateral (
-    select id, state, endpoint, p256dh, auth, key_id, expires_at, accepted_at, external_id, seen_at
+    select id, state, endpoint, p256dh, auth, key_id, expires_at,
+        (select at from acceptances a where a.site_id = $1 and a.subscription_id = wanted.value) as accepted_at,
+        external_id, seen_at
     from subscriptions
     where site_id = $1 and id = wanted.value offset 0) s;
 
@@ -196,14 +211,16 @@ from unnest($2::text[]) as wanted(value) cross join lateral (
     where site_id = $1 and external_id = wanted.value offset 0) s;
 
 -- name: gone (sqlite)
-update subscriptions set state = 'gone', ended_at = rows.at
+update subscriptions set state = 'gone', ended_at = rows.at, never_accepted = not exists (
+        select 1 from acceptances a where a.site_id = rows.site_id and a.subscription_id = rows.id)
 from rows($1: site_id bigint, id bigint, endpoint text, at bigint)
 where subscriptions.site_id = rows.site_id and subscriptions.id = rows.id
     and subscriptions.endpoint = rows.endpoint and subscriptions.state = 'active';
 
 -- name: gone (postgres)
 -- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
-update subscriptions set state = 'gone', ended_at = found.at
+update subscriptions set state = 'gone', ended_at = found.at, never_accepted = cast(not exists (
+        select 1 from acceptances a where a.site_id = found.site_id and a.subscription_id = found.id) as integer)
 from (
     select rows.*, s.place
     from rows($1: site_id bigint, id bigint, endpoint text, at bigint)
@@ -213,16 +230,14 @@ from (
 where subscriptions.ctid = found.place and subscriptions.site_id = found.site_id and subscriptions.id = found.id
     and subscriptions.endpoint = found.endpoint and subscriptions.state = 'active';
 
--- name: accepted (sqlite)
-update subscriptions set accepted_at = $3 where site_id = $1 and id in ids($2);
-
--- name: accepted (postgres)
--- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
-update subscriptions set accepted_at = $3
-where ctid = any (array(
-        select s.place from unnest($2::bigint[]) as ids(id) cross join lateral (
-            select ctid as place from subscriptions where site_id = $1 and id = ids.id offset 0) s))
-    and site_id = $1 and id = any ($2::bigint[]);
+-- name: accepted
+-- In a narrow table of its own: to write it into the subscriptions would rewrite all of a site's rows at its first
+-- broadcast, on PostgreSQL with their entries in six indexes.
+insert into acceptances (site_id, subscription_id, at)
+select $1, wanted.value, $3
+from /* sqlite: json_each($2) as wanted *//* postgres: unnest($2::bigint[]) as wanted(value) */
+where true
+on conflict (site_id, subscription_id) do update set at = excluded.at;
 
 -- name: expire_due
 update subscriptions set state = 'expired', ended_at = $1
@@ -239,5 +254,5 @@ where (site_id, id) in (
 delete from subscriptions
 where (site_id, id) in (
     select site_id, id from subscriptions
-    where state = 'gone' and accepted_at is null and ended_at < $1 limit $2)
+    where state = 'gone' and never_accepted = 1 and ended_at < $1 limit $2)
 returning site_id, id;

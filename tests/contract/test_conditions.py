@@ -213,7 +213,6 @@ _COLUMNS = (
     "seen_at",
     "displayed_at",
     "clicked_at",
-    "accepted_at",
     "country",
     "browser",
     "platform",
@@ -241,6 +240,8 @@ async def store(tx: Transaction, visitors: Sequence[Visitor]) -> None:
     )
     for each in visitors:  # last: the events, too, have said when they were displayed and clicked
         await tx.execute(_LEARNED, each.id, *(each.fields[name] for name in _COLUMNS))
+        if each.fields["accepted_at"] is not None:
+            await subscriptions.accepted(tx, SITE, [each.id], each.fields["accepted_at"])
 
 
 async def walked(database: Database, condition: Condition, size: int = 7) -> list[int]:

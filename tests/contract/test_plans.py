@@ -24,7 +24,12 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         (1, 2, 3, 4),
         ["subscriptions USING PRIMARY KEY (site_id=? AND id>? AND id<?)"],
     ),
-    ("subscriptions", "members", (1, [1]), ["s USING PRIMARY KEY (site_id=? AND id=?)"]),
+    (
+        "subscriptions",
+        "members",
+        (1, [1]),
+        ["s USING PRIMARY KEY (site_id=? AND id=?)", "a USING PRIMARY KEY (site_id=? AND subscription_id=?)"],
+    ),
     ("subscriptions", "by_ids", (1, [1]), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
     (
         "subscriptions",
@@ -63,7 +68,6 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         ],
     ),
     ("subscriptions", "gone", _ROWS, ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
-    ("subscriptions", "accepted", (1, [1], 3), ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
     (
         "subscriptions",
         "expire_due",

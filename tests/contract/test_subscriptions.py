@@ -347,6 +347,17 @@ async def test_those_that_never_accepted_a_push_are_forgotten_after_they_are_gon
     assert (await get(database, 3)).state is GONE
 
 
+async def test_who_accepted_since_an_earlier_end_is_kept_when_it_is_gone_again(database: Database) -> None:
+    await register(database, 1, new_subscription(1))
+    said = [Gone(SITE, 1, new_subscription(1).endpoint, NOW)]
+    await database.write(lambda tx: subscriptions.gone(tx, said))
+    await register(database, 1, new_subscription(1))
+    await database.write(lambda tx: subscriptions.accepted(tx, SITE, [1, 1], NOW))
+    await database.write(lambda tx: subscriptions.gone(tx, said))
+    assert await database.write(lambda tx: subscriptions.forget_never_accepted(tx, NOW + 1)) == 0
+    assert (await get(database, 1)).accepted_at == NOW
+
+
 async def test_subscriptions_expire_when_the_browser_said(database: Database) -> None:
     for id in (1, 2, 3, 4):
         await register(database, id, new_subscription(id, expires_at=NOW + id if id < 4 else None))
