@@ -6,11 +6,12 @@ from typing import Any
 
 from msgspec import UNSET, json
 
-from gateway.campaigns.liquid import TemplateError, parse_text
+from gateway.campaigns.liquid import ParseText, TemplateError
 from gateway.campaigns.personal import URLS, Person, RenderFailed, texts_of
 from gateway.campaigns.utm import utm_pairs
 from gateway.campaigns.variants import Variants, shown_notifications
 from gateway.content import Content, Notification, PartialNotification, holds_liquid, merge_notification
+from gateway.content_limits import check_limits, parts_of
 from gateway.errors import FieldError, InvalidRequest, PayloadTooLarge
 from gateway.nesting import check_nesting
 from gateway.payload import (
@@ -27,13 +28,15 @@ from storage.messages import Priority
 DataOf = Mapping[str, Mapping[str, Any]]
 
 
-def check_content(content: Content, variants: Variants | None) -> list[FieldError]:
+def check_content(content: Content, variants: Variants | None, parse: ParseText) -> list[FieldError]:
     """What is wrong with its parts, each for itself."""
-    errors: list[FieldError] = []
-    for path, part in _parts(content, variants):
+    errors = check_limits(content, variants)
+    if errors:
+        return errors
+    for path, part in parts_of(content, variants):
         if part.data is not UNSET:
             errors += check_nesting(part.data, f"{path}.data")
-        errors += check_texts(part, path) if not errors else []
+        errors += check_texts(part, path, parse) if not errors else []
     if content.fallback is not None:
         errors += check_nesting(content.fallback.data, "fallback.data")
         errors += [
@@ -56,12 +59,12 @@ def check_content(content: Content, variants: Variants | None) -> list[FieldErro
     return errors
 
 
-def check_texts(part: Notification | PartialNotification, path: str) -> list[FieldError]:
+def check_texts(part: Notification | PartialNotification, path: str, parse: ParseText) -> list[FieldError]:
     """What is wrong with its Liquid."""
     return [
         FieldError(f"{path}.{inside}", problem)
         for inside, name, text in texts_of(part)
-        if holds_liquid(text) and (problem := _problem(name, text)) is not None
+        if holds_liquid(text) and (problem := _problem(name, text, parse)) is not None
     ]
 
 
@@ -72,6 +75,7 @@ def check_payloads(
     public_url: str,
     priority: Priority,
     data_of: DataOf,
+    parse: ParseText,
 ) -> None:
     """Each language and variant is measured, with the recipient that has the most data.
 
@@ -82,7 +86,7 @@ def check_payloads(
     has_both = validity is not None and validity.instead is not None
     most: str | None = None
     for name, path, notification in _shown(content, variants):
-        template = make_template(id, notification, public_url, priority, validity, utm)
+        template = make_template(id, notification, public_url, priority, validity, utm, parse=parse)
         label = f"{name}, with the fallback for when it comes too late," if has_both else name
         most = most or _most_data(template, data_of)
         if isinstance(template, PersonalTemplate):
@@ -95,23 +99,11 @@ def check_payloads(
         _measure(fallback, "The fallback", None, {})
 
 
-def _parts(
-    content: Content, variants: Variants | None
-) -> Iterator[tuple[str, Notification | PartialNotification]]:
-    yield "notification", content.notification
-    for language, part in content.translations.items():
-        yield f"translations.{language}", part
-    for index, option in enumerate(variants.options if variants else ()):
-        yield f"variants.options[{index}].notification", option.notification
-        for language, part in option.translations.items():
-            yield f"variants.options[{index}].translations.{language}", part
-
-
-def _problem(name: str, text: str) -> str | None:
+def _problem(name: str, text: str, parse: ParseText) -> str | None:
     if name == "action":
         return "Clicks are counted by this name: it is the same for everybody."
     try:
-        begins = parse_text(text, is_url=name in URLS).literal_start
+        begins = parse(text, is_url=name in URLS).literal_start
     except TemplateError as exc:
         return f"Line {exc.line}: {exc}."
     if name in URLS and begins is not None and not begins.startswith(("https://", "http://")):

@@ -1,11 +1,13 @@
 """What an admin asks for, checked as a whole: what single fields' types cannot say."""
 
 from dataclasses import dataclass
+from functools import cache
 
 from msgspec import UNSET
 
 from gateway.audience import AudienceSpec, write_audience
 from gateway.campaigns.best_hour import check_best_hour
+from gateway.campaigns.liquid import ParseText, parse_text
 from gateway.campaigns.local_time import check_local_time, first_moment
 from gateway.campaigns.recurrence import check_misfire, check_recurrence, next_time
 from gateway.campaigns.rules import Rules, write_rules
@@ -41,7 +43,8 @@ def make_message(
 ) -> Message:
     """The message that the draft asks for. InvalidRequest with all that is wrong; PayloadTooLarge."""
     expires_at = last_moment(draft.expires_at, draft.content.valid_until)
-    errors = _check(draft, expires_at, now)
+    parse: ParseText = cache(parse_text)  # languages and variants share most of their texts
+    errors = _check(draft, expires_at, now, parse)
     if not errors:
         send_at = _starts_at(draft, now)
         errors += check_valid_until(draft.content.valid_until, send_at, now, recurs=False)
@@ -51,7 +54,7 @@ def make_message(
         raise InvalidRequest("The message cannot be sent like this.", errors)
     priority = draft.priority or default_priority(draft.audience)
     check_payloads(
-        id, draft.content, draft.rules.variants, public_url, priority, data_of=draft.audience.data_of
+        id, draft.content, draft.rules.variants, public_url, priority, draft.audience.data_of, parse
     )
     return Message(
         id=id,
@@ -71,11 +74,11 @@ def make_message(
     )
 
 
-def _check(draft: Draft, expires_at: int | None, now: int) -> list[FieldError]:
+def _check(draft: Draft, expires_at: int | None, now: int, parse: ParseText) -> list[FieldError]:
     """What is wrong whenever it starts; that moment can be found out when nothing of this is."""
     send_at = now if draft.send_at is None else draft.send_at
     return [
-        *check_content(draft.content, draft.rules.variants),
+        *check_content(draft.content, draft.rules.variants, parse),
         *_check_recipients(draft.audience),
         *_check_uploaded(draft),
         *_check_options(draft.content.options),

@@ -18,6 +18,7 @@ from typing import Any, Final
 from msgspec import json
 from msgspec.structs import replace
 
+from gateway.campaigns.liquid import ParseText, parse_text
 from gateway.campaigns.personal import Person, PersonalNotification, texts_of
 from gateway.campaigns.utm import Pairs, utm_pairs
 from gateway.content import Content, Notification, holds_liquid, with_utm
@@ -87,9 +88,10 @@ class PersonalTemplate:
         priority: Priority,
         validity: Validity | None,
         utm: Pairs,
+        parse: ParseText,
     ) -> None:
         self._head, self._tail = _frame(message_id, public_url, priority, validity)
-        self._notification = PersonalNotification(notification, utm)
+        self._notification = PersonalNotification(notification, utm, parse=parse)
 
     def render(self, event_token: str, person: Person) -> bytes:
         """The payload for one recipient. RenderFailed."""
@@ -104,11 +106,13 @@ def make_template(
     priority: Priority,
     validity: Validity | None = None,
     utm: Pairs = (),
+    *,
+    parse: ParseText = parse_text,
 ) -> PayloadTemplate | PersonalTemplate:
     """What renders it for all, or for each. TemplateError."""
     linked = with_utm(notification, utm)
     if any(holds_liquid(text) for _, _, text in texts_of(linked)):
-        return PersonalTemplate(message_id, linked, public_url, priority, validity, utm)
+        return PersonalTemplate(message_id, linked, public_url, priority, validity, utm, parse)
     return PayloadTemplate(message_id, linked, public_url, priority, validity)
 
 

@@ -34,6 +34,15 @@ class Preview:
         return MAX_PLAINTEXT - len(self.payload or b"")
 
 
+@dataclass(frozen=True, slots=True)
+class _Visitor:
+    """A subscription, what a message may say of it, and who they are."""
+
+    id: int
+    row: VisitorRow
+    external_id: str | None
+
+
 async def preview_message(
     context: Context, site_id: int, message_id: int, subscription_id: int, variant: str | None
 ) -> Preview:
@@ -42,7 +51,7 @@ async def preview_message(
     storage.errors.NotFound: no such message.
     """
     message = (await get_message(context, site_id, message_id)).message
-    return await _preview(context, message, subscription_id, variant)
+    return await _preview(context, message, await _visitor(context, site_id, subscription_id), variant)
 
 
 async def preview_draft(
@@ -50,30 +59,31 @@ async def preview_draft(
 ) -> Preview:
     """Of a message that is not stored. Errors as for creating it, and as `preview_message`."""
     await check_names(context, site_id, draft)
+    linked = await with_utm(context, site_id, draft)
+    visitor = await _visitor(context, site_id, subscription_id)  # before the message is checked: that costs
     now = context.clock.now()
     message = make_message(
-        replace(await with_utm(context, site_id, draft), is_draft=True),
+        replace(linked, is_draft=True),
         id=context.ids.next(),
         site_id=site_id,
         created_at=now,
         now=now,
         public_url=context.settings.public_url,
     )
-    return await _preview(context, message, subscription_id, variant)
+    return await _preview(context, message, visitor, variant)
 
 
-async def _preview(context: Context, message: Message, subscription_id: int, variant: str | None) -> Preview:
+async def _preview(context: Context, message: Message, visitor: _Visitor, variant: str | None) -> Preview:
     number = _variant(message, variant)
-    visitor, external_id = await _visitor(context, message.site_id, subscription_id)
-    names = [] if external_id is None else [external_id]
+    names = [] if visitor.external_id is None else [visitor.external_id]
     data_of = await find_data(context, message, names)
-    audience = AudienceSpec(subscriptions=(subscription_id,))
+    audience = AudienceSpec(subscriptions=(visitor.id,))
     if data_of is not None:  # whoever is not among the recipients sees it as one of whom nothing is told
         told = tuple(Recipient(name, data_of.get(name, {})) for name in names)
-        audience = AudienceSpec(subscriptions=(subscription_id,), recipients=told)
+        audience = AudienceSpec(subscriptions=(visitor.id,), recipients=told)
     shown = replace(message, audience_spec=write_audience(audience))
     try:
-        payload = render_for(shown, context.settings.public_url, visitor, external_id, number)
+        payload = render_for(shown, context.settings.public_url, visitor.row, visitor.external_id, number)
     except RenderFailed as exc:
         return Preview(None, Outcome.RENDER_FAILED, str(exc))
     if len(payload) > MAX_PLAINTEXT:
@@ -91,12 +101,12 @@ def _variant(message: Message, name: str | None) -> int:
     return number
 
 
-async def _visitor(context: Context, site_id: int, id: int) -> tuple[VisitorRow, str | None]:
-    """What a message may say of them, and who they are."""
+async def _visitor(context: Context, site_id: int, id: int) -> _Visitor:
+    """InvalidRequest: the site has no such subscription."""
 
-    async def body(tx: Transaction) -> tuple[VisitorRow, str | None]:
+    async def body(tx: Transaction) -> _Visitor:
         stored = await subscriptions.get(tx, site_id, id)
-        return (await subscriptions.visitors(tx, site_id, [id]))[id], stored.external_id
+        return _Visitor(id, (await subscriptions.visitors(tx, site_id, [id]))[id], stored.external_id)
 
     try:
         return await context.database.read(body)

@@ -5,7 +5,7 @@ template of its own; all of one recipient are rendered in one `Reading`, which c
 """
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TextIO
 from urllib.parse import quote
 
@@ -25,6 +25,7 @@ from liquid.output import LimitedStringIO
 from liquid.token import Token
 
 from gateway.campaigns.liquid_filters import FILTERS, Encoded, text_of
+from gateway.campaigns.liquid_marks import find_bad_mark
 
 MOST_OUTPUT: Final = 4_096  # bytes of one text: more than a push can carry
 # Characters of template that the loops in all texts of one recipient may go through: about 10 ms at worst.
@@ -144,6 +145,7 @@ class Text:
 
 def parse_text(source: str, *, is_url: bool = False, variables: Sequence[str] = VARIABLES) -> Text:
     """TemplateError when it can be rendered for nobody: syntax, names, filters, ranges without end."""
+    check_marks(source)
     try:
         template = _ENVIRONMENT.from_string(source)
         read = template.analyze(include_partials=False).globals
@@ -159,6 +161,16 @@ def parse_text(source: str, *, is_url: bool = False, variables: Sequence[str] = 
     except RecursionError as exc:
         raise TemplateError("this is nested too deep", 1) from exc
     return Text(template.nodes, frozenset(read), is_url=is_url)
+
+
+ParseText = Callable[..., Text]  # `parse_text`, or one that remembers what it has parsed
+
+
+def check_marks(source: str) -> None:
+    """TemplateError; before anything else looks at a text of somebody else's."""
+    bad = find_bad_mark(source)
+    if bad is not None:
+        raise TemplateError(bad[0], _line(source, bad[1]))
 
 
 def _line(source: str, index: int) -> int:

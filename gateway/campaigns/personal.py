@@ -13,7 +13,7 @@ from liquid.exceptions import LiquidInterrupt, ResourceLimitError
 from msgspec import json, to_builtins
 from msgspec.structs import replace
 
-from gateway.campaigns.liquid import Reading, Text, parse_text
+from gateway.campaigns.liquid import ParseText, Reading, Text, parse_text
 from gateway.campaigns.utm import Pairs, add_utm
 from gateway.content import Notification, PartialNotification, holds_liquid, is_http_url
 
@@ -76,15 +76,14 @@ class _Place:
 class PersonalNotification:
     """Compiled. TemplateError when a text is none that `parse_text` takes."""
 
-    def __init__(self, notification: Notification, utm: Pairs = ()) -> None:
+    def __init__(self, notification: Notification, utm: Pairs = (), *, parse: ParseText = parse_text) -> None:
         self._utm = utm
+        self._parse = parse
         self._parts: list[bytes | _Place] = []
         self._literal = b""
         self._data = notification.data
         self._data_texts = {
-            path: parse_text(text)
-            for path, _, text in _texts(self._data, "data", "data")
-            if holds_liquid(text)
+            path: parse(text) for path, _, text in _texts(self._data, "data", "data") if holds_liquid(text)
         }
         self._object(to_builtins(replace(notification, data={})), "")
         self._parts.append(self._literal[:-1])  # left open for the data
@@ -159,7 +158,7 @@ class PersonalNotification:
 
     def _place(self, path: str, name: str, source: str, key: bytes) -> None:
         is_url = name in URLS
-        text = parse_text(source, is_url=is_url)
+        text = self._parse(source, is_url=is_url)
         utm = self._utm if name == "url" else ()
         if self._literal:
             self._parts.append(self._literal)

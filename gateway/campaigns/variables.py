@@ -14,7 +14,7 @@ from liquid.builtin.tags.for_tag import ForTag
 from liquid.exceptions import LiquidError
 from liquid.undefined import StrictDefaultUndefined
 
-from gateway.campaigns.liquid import ClosedEnvironment, TemplateError, check_nodes
+from gateway.campaigns.liquid import ClosedEnvironment, TemplateError, check_marks, check_nodes
 from gateway.errors import FieldError
 
 NAME: Final = "variables"
@@ -99,6 +99,7 @@ def _read(text: str) -> tuple[BoundTemplate, set[str]]:
     if not _MARKUP.search(text):
         return _NOTHING, set()
     try:
+        check_marks(text)
         template = _ENVIRONMENT.from_string(text)
         for node in template.nodes:
             check_nodes(node, text)

@@ -86,8 +86,8 @@ def test_a_template_that_works_for_nobody_is_refused_with_its_line(
         "{% for each in (1..100) %}" + "{{ data.none }}" * 50 + "{% endfor %}",
         "{% assign a = 'xxxxxxxxxx' %}{% for each in (1..50) %}{% assign a = a | append: a %}{% endfor %}",
         "{% assign a = 99999 %}{% for each in (1..100) %}{% assign a = a | times: a %}{% endfor %}",
-        "{{ 'xxxxxxxxxx'" + " | replace: 'x', 'xxxxxxxxxx'" * 50 + " }}",
-        "{{ 'xxxxxxxxxx'" + " | split: '' | join: 'xxxxxxxxxx'" * 50 + " }}",
+        "{{ 'xxxxxxxxxx'" + " | replace: 'x', 'xxxxxxxxxx'" * 25 + " }}",
+        "{{ 'xxxxxxxxxx'" + " | split: '' | join: 'xxxxxxxxxx'" * 25 + " }}",
     ],
 )
 def test_a_template_that_goes_on_or_grows_without_end_is_stopped_at_once(source: str) -> None:
