@@ -44,6 +44,9 @@ class SkipReason(StrEnum):
     OPTED_OUT = "opted_out"  # they left the category of the message
     FREQUENCY_CAP = "frequency_cap"  # they got as many of late as the site wants them to, or one just now
     HOLDOUT = "holdout"  # in the group that gets nothing, to compare with
+    NOT_OFFERED = "not_offered"  # of a withdrawal: the push service takes nothing back
+    DISPLAYED = "displayed"  # of a withdrawal: their browser has reported that it shows the message
+    NOT_WAITING = "not_waiting"  # of a withdrawal: the push service has delivered or forgotten the message
     DRY_RUN = "dry_run"  # made ready for the push service and not sent: the message asked for that
 
 

@@ -21,6 +21,7 @@ class MessageKind(StrEnum):
     OCCURRENCE = "occurrence"  # of a series, its parent
     STEP = "step"  # of an automation
     TEST = "test"  # of another message, to a few who look at it first
+    WITHDRAWAL = "withdrawal"  # of another message, for those who have not seen it yet
 
 
 class MessageState(StrEnum):
@@ -342,7 +343,15 @@ async def progress_of(tx: Transaction, ids: Sequence[int]) -> dict[int, tuple[Pr
         of_message = counts.setdefault(id, {})
         if kind is not None:
             of_message[kind] = n
-    return {id: (_progress(audience, counts[id]), _results(counts[id])) for id, audience in audiences.items()}
+    return {
+        id: (None, _results(counts[id])) if audience is None else add_up(audience, counts[id])
+        for id, audience in audiences.items()
+    }
+
+
+def add_up(audience: int, counts: Mapping[str, int]) -> tuple[Progress, Results]:
+    """From an audience and its counters, by kind of rollup."""
+    return _progress(audience, counts), _results(counts)
 
 
 async def next_batches(tx: Transaction, ids: Sequence[int]) -> Sequence[NextBatch]:
@@ -353,9 +362,7 @@ async def next_batches(tx: Transaction, ids: Sequence[int]) -> Sequence[NextBatc
 _FAILURES = ("unauthorized", "too_large", "rejected", "render_failed")
 
 
-def _progress(audience: int | None, counts: Mapping[str, int]) -> Progress | None:
-    if audience is None:
-        return None
+def _progress(audience: int, counts: Mapping[str, int]) -> Progress:
     failures = {kind: counts[kind] for kind in _FAILURES if counts.get(kind)}
     skips = {kind.removeprefix(SKIPPED): n for kind, n in counts.items() if kind.startswith(SKIPPED) and n}
     accepted, gone = counts.get("accepted", 0), counts.get("gone", 0)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace as copy
 
-from storage import automations, recent_pushes
+from storage import automations, recent_pushes, withdrawals
 from storage.database import Row, Transaction
 from storage.errors import EndpointTaken as EndpointTaken
 from storage.errors import NotFound
@@ -142,6 +142,7 @@ async def erase(tx: Transaction, site_id: int, id: int, now: int) -> None:
     await tx.execute(_SQL["erase_custom_events"], site_id, id)
     await automations.forget(tx, [(site_id, id)])
     await recent_pushes.erase(tx, site_id, id)
+    await withdrawals.erase_locations(tx, site_id, id)
 
 
 async def add_many(
@@ -230,6 +231,13 @@ async def by_external_ids(
 ) -> Sequence[tuple[str, int, str, str]]:
     """(external_id, id, provider, state); one external id may have several subscriptions, or none."""
     return await tx.fetch(_SQL["by_external_ids"], site_id, list(external_ids))
+
+
+async def newest_of_visitor(
+    tx: Transaction, site_id: int, external_id: str, limit: int
+) -> Sequence[tuple[int, str]]:
+    """(id, state) of the newest subscriptions with an external id, in any state, the newest first."""
+    return await tx.fetch(_SQL["newest_of_visitor"], site_id, external_id, limit)
 
 
 async def gone(tx: Transaction, found: Sequence[Gone]) -> int:

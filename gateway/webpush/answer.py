@@ -25,6 +25,7 @@ class Answer(StrEnum):
     UNAUTHORIZED = "unauthorized"  # our key, contact or clock is wrong, not the subscriber
     TOO_LARGE = "too_large"  # the message's fault, not the subscriber's
     REJECTED = "rejected"  # any other refusal of the request
+    NOT_THERE = "not_there"  # what was to be deleted has been delivered, or forgotten
 
     @property
     def retryable(self) -> bool:
@@ -117,12 +118,23 @@ _TAKEN: Final = {status: Verdict(Answer.ACCEPTED, status) for status in (200, 20
 _LONG_WORD = re.compile(r"https?://\S+|\S{65,}")
 
 
-def classify(provider: Provider, reply: Reply, now_at: int, rules: tuple[Rule, ...] = RULES) -> Verdict:
-    """Judge a reply. A date in Retry-After counts from `now_at`, milliseconds since the epoch."""
+def classify(
+    provider: Provider,
+    reply: Reply,
+    now_at: int,
+    rules: tuple[Rule, ...] = RULES,
+    *,
+    method: str = "POST",
+) -> Verdict:
+    """Judge a reply to a push, or to the DELETE of one. A date in Retry-After counts from `now_at`,
+    milliseconds since the epoch.
+    """
     if provider is not Provider.WNS and (taken := _TAKEN.get(reply.status)) is not None:
         return taken
     if reply.status == 0:
         return Verdict(Answer.UNAVAILABLE, 0, None, _line(f"no answer: {reply.error}"))
+    if method == "DELETE" and reply.status in (404, 410):  # says nothing of the subscription
+        return Verdict(Answer.NOT_THERE, reply.status)
     body = reply.body.decode("utf-8", "replace")
     wns_status = _wns_status(reply) if provider is Provider.WNS else ""
     rule = next(rule for rule in rules if rule.fits(provider, reply.status, body, wns_status))

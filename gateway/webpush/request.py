@@ -42,8 +42,8 @@ def parse_topic(text: str) -> str:
 
 
 class PushRequest(msgspec.Struct, frozen=True):
-    """One POST to one subscription. `headers` may be shared by many; `context` is the caller's own and not
-    looked at.
+    """One POST to one subscription, or the DELETE of what was posted. `headers` may be shared by many;
+    `context` is the caller's own and not looked at.
     """
 
     url: str
@@ -51,6 +51,7 @@ class PushRequest(msgspec.Struct, frozen=True):
     headers: list[str]
     body: bytes
     context: object = None
+    method: str = "POST"
 
 
 class RequestHeaders:

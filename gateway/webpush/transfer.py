@@ -57,6 +57,7 @@ class Transfer:
         self._headers: list[str] | None = None
         self._proxy = DIRECT
         self._wait = True
+        self._method = "POST"
         self._lines: list[bytes] = []
         self._chunks: list[bytes] = []
         self._read = 0
@@ -97,12 +98,21 @@ class Transfer:
         if request.headers is not self._headers:
             set_option(pycurl.HTTPHEADER, request.headers)
             self._headers = request.headers
+        if request.method != self._method:
+            self._set_method(request.method)
         if peer.proxy != self._proxy:
             set_option(pycurl.PROXY, peer.proxy)
             self._proxy = peer.proxy
         if wait != self._wait:
             set_option(pycurl.PIPEWAIT, int(wait))
             self._wait = wait
+
+    def _set_method(self, method: str) -> None:
+        if method == "POST":
+            self.curl.unsetopt(pycurl.CUSTOMREQUEST)
+        else:
+            self.curl.setopt(pycurl.CUSTOMREQUEST, method)
+        self._method = method
 
     @property
     def peer(self) -> Peer:

@@ -67,6 +67,24 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
             "recent_pushes USING COVERING INDEX recent_pushes_to_forget (forget_at<?)",
         ],
     ),
+    (
+        "withdrawals",
+        "locations",
+        (1, 2, [1]),
+        ["push_locations USING PRIMARY KEY (site_id=? AND subscription_id=? AND message_id=?)"],
+    ),
+    (
+        "withdrawals",
+        "reported",
+        (1, 2, [1]),
+        ["events USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)"],
+    ),
+    (
+        "withdrawals",
+        "last_of",
+        ([1],),
+        ["messages USING INDEX messages_withdrawals (parent_id=?)"],
+    ),
     ("subscriptions", "gone", _ROWS, ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
     (
         "subscriptions",

@@ -197,3 +197,22 @@ def test_a_header_is_read_from_the_final_answer_only() -> None:
     told = Reply(503, lines)
     assert told.header("Retry-After") is None
     assert told.header("ttl") == "5"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (200, Answer.ACCEPTED),
+        (204, Answer.ACCEPTED),
+        (404, Answer.NOT_THERE),
+        (410, Answer.NOT_THERE),
+        (400, Answer.REJECTED),
+        (401, Answer.UNAUTHORIZED),
+        (503, Answer.UNAVAILABLE),
+    ],
+)
+def test_what_is_not_there_to_be_deleted_says_nothing_of_the_subscription(
+    status: int, answer: Answer
+) -> None:
+    verdict = classify(MOZILLA, Reply(status), NOW_AT, method="DELETE")
+    assert (verdict.answer, verdict.status) == (answer, status)

@@ -85,6 +85,20 @@ async def test_a_handle_used_again_sends_the_next_requests_own_parts(
     assert http1.connections == 1
 
 
+async def test_a_delete_goes_without_a_body_and_the_next_request_is_a_post_again(
+    transport: CurlTransport, http1: Http1Server
+) -> None:
+    http1.answers.append(b"HTTP/1.1 204 No Content\r\n\r\n")
+    url = f"{http1.url}/m/1"
+    deletion = PushRequest(url, make_request(url).origin, ["Content-Type:"], b"", method="DELETE")
+    for request in (deletion, make_request(f"{http1.url}/2"), deletion):
+        await post_one(transport, request)
+    asked = [(headers[""].split()[0], body) for headers, body in http1.requests]
+    assert asked == [("DELETE", b""), ("POST", b"sealed"), ("DELETE", b"")]
+    assert "Content-Type" not in http1.requests[0][0]
+    assert http1.connections == 1
+
+
 async def test_http_1_1_uses_connections_up_to_the_cap(
     make_transport: MakeTransport, http1: Http1Server
 ) -> None:

@@ -1,0 +1,40 @@
+-- name: add_locations
+-- In order, so that two flushes on PostgreSQL do not deadlock.
+insert into push_locations (site_id, subscription_id, message_id, location, forget_at)
+select site_id, subscription_id, message_id, location, forget_at
+from rows($1: site_id bigint, subscription_id bigint, message_id bigint, location text, forget_at bigint)
+where true /* postgres: order by site_id, subscription_id, message_id */
+on conflict (site_id, subscription_id, message_id) do nothing;
+
+-- name: locations (sqlite)
+select subscription_id, location from push_locations
+where site_id = $1 and message_id = $2 and subscription_id in ids($3);
+
+-- name: locations (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select found.subscription_id, found.location
+from unnest($3::bigint[]) as ids(id) cross join lateral (
+    select subscription_id, location from push_locations
+    where site_id = $1 and subscription_id = ids.id and message_id = $2 offset 0) found;
+
+-- name: forget_locations
+delete from push_locations where (site_id, subscription_id, message_id) in (
+    select site_id, subscription_id, message_id from push_locations where forget_at <= $1 limit $2);
+
+-- name: erase_locations
+delete from push_locations where site_id = $1 and subscription_id = $2;
+
+-- name: reported (sqlite)
+select distinct subscription_id from events
+where site_id = $1 and message_id = $2 and subscription_id in ids($3);
+
+-- name: reported (postgres)
+select ids.id
+from unnest($3::bigint[]) as ids(id) cross join lateral (
+    select 1 from events where site_id = $1 and message_id = $2 and subscription_id = ids.id limit 1) e;
+
+-- name: last_of
+select parent_id, id, state from messages where parent_id in ids($1) and kind = 'withdrawal' order by parent_id, id;
+
+-- name: put_off
+update messages set send_at = $3, state_reason = $4 where id = $1 and state = 'scheduled' and send_at = $2;
