@@ -11,9 +11,7 @@ from gateway.content import Content, Notification, PartialNotification, holds_li
 from gateway.errors import FieldError
 
 MOST_BYTES: Final = 16_384  # of one notification as JSON: four times what a push can carry
-MOST_LIQUID: Final = (
-    65_536  # characters in all languages and variants; equal texts count once
-)
+MOST_LIQUID: Final = 65_536  # characters in all languages and variants; equal texts count once
 MOST_SHOWN: Final = 100  # languages times variants: each is rendered and measured
 
 Part = Notification | PartialNotification

@@ -122,6 +122,25 @@ async def test_a_message_changes_to_a_template_and_away_from_it(
     assert (changed["template"], changed["options"]["ttl"]) == (None, 600)
 
 
+async def test_other_variables_of_the_same_template_leave_options_alone(
+    api: Api, site: str, sale: dict[str, Any]
+) -> None:
+    message = await send(
+        api, site, template=sale["id"], variables={"what": "Hats"}, options={"ttl": 5}, draft=True
+    )
+    path = f"/v1/sites/{site}/messages/{message['id']}"
+    changed = await api.patch(path, {"template": sale["id"], "variables": {"what": "Shoes"}})
+    assert changed["notification"]["title"].startswith("Shoes")
+    assert changed["options"] == message["options"]
+    other = await api.post(f"/v1/sites/{site}/templates", {**SALE, "name": "Other", "options": {"ttl": 60}})
+    changed = await api.patch(path, {"template": other["id"], "variables": {"what": "Shoes"}})
+    assert changed["options"]["ttl"] == 60
+    changed = await api.patch(
+        path, {"template": sale["id"], "variables": {"what": "x"}, "options": {"ttl": 7}}
+    )
+    assert changed["options"]["ttl"] == 7
+
+
 async def test_a_repeated_request_answers_although_the_template_has_gone(
     api: Api, site: str, sale: dict[str, Any]
 ) -> None:

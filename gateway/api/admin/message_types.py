@@ -215,8 +215,15 @@ def read_draft(new: NewMessage, audience: AudienceSpec | None = None) -> Draft:
     )
 
 
-def merge(change: MessageChange, before: messages.Message, *, now: int) -> Draft:
-    """The draft of the message as it is to be. A time to start that passed while it was one means now."""
+def merge(
+    change: MessageChange, before: messages.Message, *, now: int, template_options: Options | None = None
+) -> Draft:
+    """The draft of the message as it is to be. A time to start that passed while it was one means now.
+
+    A message that was made of the template already keeps its options.
+    """
+    if change.options is UNSET and template_options and change.template != read_rules(before).template:
+        change = replace(change, options=template_options)
     was_draft = before.state is MessageState.DRAFT
     send_at = max(before.send_at, now) if was_draft else before.send_at
     rules = _rules(change, read_rules(before))

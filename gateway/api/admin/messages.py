@@ -9,7 +9,7 @@ from msgspec import Meta
 from gateway import audit, idempotency, messages, replays
 from gateway.api.admin.message_types import Message, MessageChange, NewMessage, Replay, merge, read_draft
 from gateway.api.admin.message_views import show_message
-from gateway.api.admin.template_use import fill_in
+from gateway.api.admin.template_use import fill_in, fill_in_change
 from gateway.api.moments import from_moment
 from gateway.api.paging import Page, PageQuery, page_of, read_cursor
 from gateway.api.route import KILOBYTE, Call, Reply, route
@@ -93,13 +93,13 @@ async def get_message(call: Call[None, None]) -> Message:
     body_limit=_BODY_LIMIT,
 )
 async def change_message(call: Call[MessageChange, None]) -> Message:
-    change = await fill_in(call.context, call.site_id, call.body)
+    change, options = await fill_in_change(call.context, call.site_id, call.body)
     changed = await messages.change_message(
         call.context,
         audit.actor(call.token),
         call.site_id,
         call.id_of(Kind.MESSAGE),
-        partial(merge, change, now=call.context.clock.now()),
+        partial(merge, change, now=call.context.clock.now(), template_options=options),
     )
     return show_message(changed, call.context.clock.now())
 
