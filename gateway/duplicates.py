@@ -17,6 +17,7 @@ from storage.ids import Kind, encode_id
 from storage.messages import Message, MessageKind
 
 _COPIED = frozenset({MessageKind.ONCE, MessageKind.SERIES, MessageKind.OCCURRENCE})
+_TIMES = frozenset({"local_time", "recurrence"})  # the rules that may be over
 _NO_RULES = Rules()
 
 
@@ -25,8 +26,9 @@ async def duplicate_message(
 ) -> Created:
     """A new draft with the same content, rules and audience, whatever has become of the message.
 
-    What has passed since (`send_at`, `expires_at`, `valid_until`, the time of a rule) is left out. WrongState
-    for what is no admin's message (a test, say); IdempotencyKeyReused; storage.errors.NotFound.
+    What has passed since (`send_at`, `expires_at`, `valid_until`, the time of a rule) is left out, and so is
+    an end that has come too near for the other rules. WrongState for what is no admin's message (a test,
+    say); IdempotencyKeyReused; storage.errors.NotFound.
     """
     created = await find_created(context, site_id, key)
     if created is not None:
@@ -71,9 +73,12 @@ def _copy(context: Context, original: Message, audience: AudienceSpec, now: int)
     try:
         return _make(context, draft, original.site_id, now)
     except InvalidRequest as exc:
-        passed = {error.path.partition(".")[0] for error in exc.errors}
-        without = {name: getattr(_NO_RULES, name) for name in Rules.__struct_fields__ if name in passed}
-        return _make(context, replace(draft, rules=structs.replace(rules, **without)), original.site_id, now)
+        wrong = {error.path.partition(".")[0] for error in exc.errors}
+        passed = {name: getattr(_NO_RULES, name) for name in _TIMES if name in wrong}
+        draft = replace(draft, rules=structs.replace(rules, **passed))
+        if not wrong <= _TIMES:  # a winner would be chosen after the end, say
+            draft = replace(draft, expires_at=None, content=structs.replace(content, valid_until=None))
+        return _make(context, draft, original.site_id, now)
 
 
 def _make(context: Context, draft: Draft, site_id: int, now: int) -> Message:

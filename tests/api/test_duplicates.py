@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from gateway.api.moments import to_moment
 from gateway.context import Context
 from tests.api.conftest import Api
@@ -73,6 +75,30 @@ async def test_a_rule_whose_time_has_passed_is_left_out(api: Api, site: str, clo
     clock.advance(5 * 24 * 3_600)
     late = await duplicate(api, site, message["id"])
     assert (late["local_time"], late["rate"]) == (None, 7)
+
+
+@pytest.mark.parametrize("end", ["expires_at", "valid_until"])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {
+            "variants": {
+                "options": [{"name": "A", "weight": 50}, {"name": "B", "weight": 50}],
+                "winner": {"sample": 20, "after": 3_600, "default": "A"},
+            }
+        },
+        {"rollout": {"first": 10, "after": 3_600}},
+        {"best_hour": {"within_hours": 1}},
+    ],
+)
+async def test_an_end_that_has_come_too_near_is_left_out_and_the_rule_stays(
+    api: Api, site: str, clock: FakeClock, rules: dict[str, Any], end: str
+) -> None:
+    message = await api.new_message(site, **rules, **{end: moment(clock, hours=2)})
+    clock.advance(90 * 60)
+    late = await duplicate(api, site, message["id"])
+    assert {name: late[name] for name in rules} == {name: message[name] for name in rules}
+    assert (late["expires_at"], late["valid_until"]) == (None, None)
 
 
 async def test_a_duplicate_is_sent_like_any_draft(api: Api, site: str) -> None:
