@@ -100,14 +100,20 @@ async def unknown_categories(
     tx: Transaction, site_id: int, names: Collection[str], path: str
 ) -> list[FieldError]:
     """Those of `names` that the site has not."""
-    if not names:
-        return []
-    known = {each.name for each in await categories.of_site(tx, site_id)}
+    known = await known_categories(tx, site_id, names)
     return [
         FieldError(path, f"The site has no category {name!r}.")
         for name in dict.fromkeys(names)
         if name not in known
     ]
+
+
+async def known_categories(tx: Transaction, site_id: int, names: Collection[str]) -> list[str]:
+    """Those of `names` that the site has."""
+    if not names:
+        return []
+    known = {each.name for each in await categories.of_site(tx, site_id)}
+    return [name for name in names if name in known]
 
 
 def _id(category_id: int) -> str:

@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from gateway.automation_cache import AutomationCache
 from gateway.campaigns.automations import entries
+from gateway.categories import known_categories
 from gateway.ceiling import HourlyCeiling
 from gateway.context import Context
 from gateway.errors import FieldError, Forbidden, InvalidRequest, KnownWithOtherKeys, WrongState
@@ -153,14 +154,19 @@ def prove(context: Context, site_id: int, token: str) -> int:
 
 
 async def change_own(context: Context, site: Site, id: int, change: OwnChange) -> None:
-    """NotFound when it was erased; InvalidRequest: a limit would be passed, the external id is not signed."""
+    """Categories that the site has not are passed over.
+
+    NotFound when it was erased; InvalidRequest: a limit would be passed, the external id is not signed.
+    """
     if isinstance(change.external_id, str):
         errors = _unsigned(context, site, change.external_id, change.external_id_signature)
         if errors:
             raise InvalidRequest(errors=errors)
 
     async def body(tx: Transaction) -> None:
-        await apply_change(tx, site.id, id, change)
+        # Whoever subscribes anew says again what they have left: it may have been deleted since.
+        known = await known_categories(tx, site.id, change.opt_out)
+        await apply_change(tx, site.id, id, structs.replace(change, opt_out=known))
 
     await context.database.write(body)
 

@@ -118,13 +118,14 @@ async def test_a_visitor_leaves_a_category_and_comes_back(
     assert (await api.get(shown))["opted_out"] == []
 
 
-async def test_nobody_leaves_a_category_that_the_site_has_not(
+async def test_a_category_that_the_site_has_not_any_more_is_passed_over(
     api: Api, site: str, page: Page, offers: dict[str, Any]
 ) -> None:
     made = await page.subscribe()
-    response = await change(page, made, 400, opt_out=["offers", "ofers"])
-    assert [error["path"] for error in (await response.json())["errors"]] == ["opt_out"]
-    assert (await api.get(f"/v1/sites/{site}/subscriptions/{made['id']}"))["opted_out"] == []
+    await change(page, made, 204, opt_out=["offers", "deleted-since"])
+    assert (await api.get(f"/v1/sites/{site}/subscriptions/{made['id']}"))["opted_out"] == ["offers"]
+    response = await change(page, made, 400, opt_out=["No name"])
+    assert [error["path"] for error in (await response.json())["errors"]] == ["opt_out[0]"]
 
 
 async def test_whoever_left_a_category_stays_out_of_one_that_is_made_again(
