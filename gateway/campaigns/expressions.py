@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from gateway.errors import FieldError
 from gateway.subscription_fields import (
     MAX_VALUE_BYTES,
-    PRINTABLE,
     AttributeName,
     AttributeValue,
     Language,
@@ -25,6 +24,7 @@ from gateway.subscription_fields import (
     Timezone,
     check_fields,
 )
+from gateway.visitor import Browser, Platform
 from gateway.webpush import Provider
 from storage.conditions import Op
 from storage.ids import Kind, MalformedId, decode_id
@@ -44,7 +44,9 @@ Within = Annotated[
 ]
 Parts = Annotated[tuple["Expression", ...], Meta(min_length=1, max_length=MAX_CONDITIONS)]
 MessageId = Annotated[str, Meta(max_length=64, description="`msg_…`: this message of the site.")]
-_Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
+# Texts for msgspec, whose own error for an enum does not name what there is.
+_Browser = Annotated[str, Meta(max_length=64, extra_json_schema={"enum": [*Browser]})]
+_Platform = Annotated[str, Meta(max_length=64, extra_json_schema={"enum": [*Platform]})]
 _Values = Annotated[tuple[AttributeValue, ...], Meta(min_length=1, max_length=MAX_VALUES)]
 
 
@@ -79,8 +81,8 @@ class Expression(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     language: Annotated[Language | UnsetType, Meta(description="`de` is also de-AT.")] = UNSET
     timezone: Timezone | UnsetType = UNSET
     country: Annotated[str, Meta(pattern="^[A-Z]{2}(?!\\n)$")] | UnsetType = UNSET
-    browser: _Word | UnsetType = UNSET
-    platform: _Word | UnsetType = UNSET
+    browser: _Browser | UnsetType = UNSET
+    platform: _Platform | UnsetType = UNSET
     provider: Provider | UnsetType = UNSET
     subscribed: When | UnsetType = UNSET
     seen: When | UnsetType = UNSET
@@ -91,6 +93,7 @@ class Expression(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
 
 _KINDS = tuple(name for name in Expression.__struct_fields__ if name not in ("op", "value"))
 _JSON_NAMES = dict(zip(Expression.__struct_fields__, Expression.__struct_encode_fields__, strict=True))
+_KNOWN: Mapping[str, list[str]] = {"browser": [*Browser], "platform": [*Platform]}
 _UNITS: Mapping[str, timedelta] = {
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
@@ -181,6 +184,10 @@ def _check(expression: Expression, path: str, depth: int) -> Iterator[FieldError
             FieldError(f"{path}.{each.path}", each.message)
             for each in check_fields(timezone=expression.timezone)
         )
+    for name, known in _KNOWN.items():
+        said = getattr(expression, name)
+        if said is not UNSET and said not in known:
+            yield FieldError(f"{path}.{name}", f"This is one of {', '.join(known)}.")
     for name in ("subscribed", "seen"):
         yield from _check_when(getattr(expression, name), f"{path}.{name}")
     for name in ("received", "displayed", "clicked"):

@@ -91,6 +91,8 @@ def test_each_expression_means_a_condition(written: Any, means: object) -> None:
 @pytest.mark.parametrize(
     ("written", "path", "says"),
     [
+        ({"browser": "Firefox"}, "where.browser", "chrome, edge, firefox, safari, opera, samsung, other"),
+        ({"not": {"platform": "win"}}, "where.not.platform", "windows, macos, android"),
         ({}, "where", "exactly one of all, any, not, tag"),
         ({"tag": "a", "language": "de"}, "where", "exactly one"),
         ({"op": "eq", "value": 1}, "where", "exactly one"),
