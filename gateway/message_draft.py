@@ -146,7 +146,8 @@ def _check_uploaded(draft: Draft) -> list[FieldError]:
     return [FieldError("audience.uploaded", sentence)]
 
 
-def _check_options(options: Options) -> list[FieldError]:
+def check_options(options: Options) -> list[FieldError]:
+    """What types cannot say."""
     if options.topic is None:
         return []
     try:

@@ -13,8 +13,10 @@ from msgspec import Meta, Struct, json
 from gateway import audit
 from gateway.campaigns import variables
 from gateway.content import Notification, Options
+from gateway.content_limits import check_size
 from gateway.context import Context
 from gateway.errors import Conflict, FieldError, InvalidRequest
+from gateway.message_draft import check_options
 from gateway.nesting import check_nesting
 from storage import audit as stored_audit
 from storage import locks, sites, templates
@@ -49,7 +51,7 @@ def read_saved(template: Template) -> Saved:
 
 
 async def create_template(context: Context, actor: str, site_id: int, name: str, saved: Saved) -> Template:
-    """InvalidRequest: a text is no Liquid; Conflict: the name is taken, or the site has MOST; NotFound."""
+    """InvalidRequest: no message could say it; Conflict: the name is taken, or the site has MOST; NotFound."""
     _check(saved)
     now = context.clock.now()
     made = Template(context.ids.next(), site_id, name, _ENCODER.encode(saved).decode(), now, now)
@@ -171,6 +173,8 @@ def _filled(saved: Saved, given: Mapping[str, Any]) -> Notification:
 
 def _check(saved: Saved) -> None:
     errors = [
+        *check_size(saved.notification, "notification"),
+        *check_options(saved.options),
         *check_nesting(saved.notification.data, "notification.data"),
         *check_nesting(saved.variables, "variables"),
     ]

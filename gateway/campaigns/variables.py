@@ -14,10 +14,18 @@ from liquid.builtin.tags.for_tag import ForTag
 from liquid.exceptions import LiquidError
 from liquid.undefined import StrictDefaultUndefined
 
-from gateway.campaigns.liquid import ClosedEnvironment, TemplateError, check_marks, check_nodes
+from gateway.campaigns.liquid import (
+    VARIABLES,
+    ClosedEnvironment,
+    TemplateError,
+    check_marks,
+    check_nodes,
+    parse_text,
+)
 from gateway.errors import FieldError
 
 NAME: Final = "variables"
+MOST_FILLED: Final = 16_384  # of one text
 _MARKUP: Final = re.compile(r"\{\{|\{%")
 _DELIMITER: Final = re.compile(r"\{\{|\}\}|\{%|%\}")
 _STEP: Final = r"""\s*\.\s*[\w-]+\??|\s*\[\s*(?:-?\d+|'[^']*'|"[^"]*")\s*\]"""
@@ -30,7 +38,7 @@ class _Environment(ClosedEnvironment):
     """The tags and filters of messages, and no more: a template runs in the API's own process."""
 
     loop_iteration_limit = 1_000
-    output_stream_limit = 16_384
+    output_stream_limit = MOST_FILLED
     local_namespace_limit = 16_384
     context_depth_limit = 10
 
@@ -82,9 +90,9 @@ def check(value: Any, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     if isinstance(value, str):
         try:
-            _read(value)
-        except CannotFill as exc:
-            errors.append(FieldError(path, str(exc)))
+            parse_text(value, variables=(*VARIABLES, NAME))
+        except TemplateError as exc:
+            errors.append(FieldError(path, f"Line {exc.line}: {exc}."))
     elif isinstance(value, dict):
         for name, each in value.items():
             errors += check(each, f"{path}.{name}")
@@ -130,6 +138,8 @@ def _put_in(template: BoundTemplate, text: str, variables: Mapping[str, Any]) ->
             text = before[: opened.start()] + literal + after[closed.end() :]
         else:
             text = before + _literal(value, str(each)) + after
+        if len(text) > MOST_FILLED:
+            raise CannotFill(f"With these variables this grows beyond {MOST_FILLED} characters.")
     return text
 
 

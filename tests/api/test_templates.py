@@ -57,11 +57,32 @@ async def test_templates_are_listed_page_by_page(api: Api, site: str) -> None:
     assert rest["next"] is None
 
 
-async def test_a_text_that_is_no_liquid_is_no_template(api: Api, site: str) -> None:
-    body = {**SALE, "notification": {"title": "ok", "actions": [{"action": "a", "title": "{{ oops"}]}}
-    problem = await api.post(f"/v1/sites/{site}/templates", body, 400)
-    assert [each["path"] for each in problem["errors"]] == ["notification.actions[0].title"]
-    assert (await api.get(f"/v1/sites/{site}/templates"))["items"] == []
+@pytest.mark.parametrize(
+    ("wrong", "path", "says"),
+    [
+        ({"actions": [{"action": "a", "title": "{{ oops"}]}, "actions[0].title", "expected '}}'"),
+        ({"body": "{{ atributes.name }}"}, "body", "no `atributes`, only attributes"),
+        ({"body": "{{ variables.x | shout }}"}, "body", "no filter `shout`"),
+        ({"data": {"a": ["x\n{% if variables.x == person.x %}{% endif %}"]}}, "data.a[0]", "Line 2"),
+        ({"data": {"a": "x" * 20_000}}, "", "16384"),
+    ],
+)
+async def test_what_no_message_could_say_is_no_template(
+    api: Api, site: str, sale: dict[str, Any], wrong: dict[str, Any], path: str, says: str
+) -> None:
+    body = {**SALE, "name": "Other", "notification": {"title": "ok", **wrong}}
+    expected = f"notification.{path}".rstrip(".")
+    for problem in (
+        await api.post(f"/v1/sites/{site}/templates", body, 400),
+        await api.patch(
+            f"/v1/sites/{site}/templates/{sale['id']}", {"notification": body["notification"]}, 400
+        ),
+    ):
+        assert [each["path"] for each in problem["errors"]] == [expected]
+        assert says in problem["errors"][0]["message"]
+    problem = await api.post(f"/v1/sites/{site}/templates", {**body, "options": {"topic": "abcde"}}, 400)
+    assert "options.topic" in [each["path"] for each in problem["errors"]]
+    assert (await api.get(f"/v1/sites/{site}/templates"))["items"] == [sale]
 
 
 async def test_a_message_is_made_of_a_template(api: Api, site: str, sale: dict[str, Any]) -> None:

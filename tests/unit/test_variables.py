@@ -114,6 +114,7 @@ def test_a_text_is_the_same_whether_it_stands_alone_or_beside_the_recipients(
         "{{ variables.n | times: variables.n | times: variables.n }}",
         "{{ variables.a | nofilter }}",
         "{{ variables.mixed | sum }}",
+        "{{ variables.a }}" * 10 + "{{ data.y }}",
     ],
 )
 def test_what_a_template_calculates_is_bounded_and_never_an_error_of_ours(text: str) -> None:
