@@ -81,7 +81,7 @@ def _check(draft: Draft, expires_at: int | None, now: int, parse: ParseText) -> 
         *check_content(draft.content, draft.rules.variants, parse),
         *_check_recipients(draft.audience),
         *_check_uploaded(draft),
-        *_check_options(draft.content.options),
+        *check_options(draft.content.options),
         *_check_times(send_at, draft.expires_at, now),
         *check_local_time(
             draft.rules.local_time,

@@ -51,7 +51,7 @@ def read_saved(template: Template) -> Saved:
 
 
 async def create_template(context: Context, actor: str, site_id: int, name: str, saved: Saved) -> Template:
-    """InvalidRequest: no message could say it; Conflict: the name is taken, or the site has MOST; NotFound."""
+    """InvalidRequest: no message could say it; Conflict: the name is taken, or there are MOST; NotFound."""
     _check(saved)
     now = context.clock.now()
     made = Template(context.ids.next(), site_id, name, _ENCODER.encode(saved).decode(), now, now)
