@@ -49,6 +49,7 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     names: int | UnsetType = UNSET
     failures_of: int | UnsetType = UNSET  # a message of the same site: those whom it did not reach
     outcomes: tuple[str, ...] | UnsetType = UNSET
+    withdrawal_of: int | UnsetType = UNSET  # a message of the same site: who may still be about to get it
 
     def __post_init__(self) -> None:
         given = {name for name in self.__struct_fields__ if getattr(self, name) is not UNSET}

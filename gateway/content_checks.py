@@ -10,6 +10,7 @@ from gateway.campaigns.liquid import ParseText, TemplateError
 from gateway.campaigns.personal import URLS, Person, RenderFailed, texts_of
 from gateway.campaigns.utm import utm_pairs
 from gateway.campaigns.variants import Variants, shown_notifications
+from gateway.campaigns.withdrawal import withdrawing
 from gateway.content import Content, Notification, PartialNotification, holds_liquid, merge_notification
 from gateway.content_limits import check_limits, parts_of
 from gateway.errors import FieldError, InvalidRequest, PayloadTooLarge
@@ -97,6 +98,14 @@ def check_payloads(
         fallback = make_template(id, content.fallback, public_url, priority, utm=utm)
         assert isinstance(fallback, PayloadTemplate), "check_content: it holds no Liquid"
         _measure(fallback, "The fallback", None, {})
+
+
+def check_withdrawing(id: int, content: Content, public_url: str, priority: Priority) -> None:
+    """What the withdrawal of the message would show is measured. PayloadTooLarge."""
+    shown = withdrawing(content, None, "")
+    template = make_template(id, shown.notification, public_url, priority, utm=utm_pairs(content.utm))
+    assert isinstance(template, PayloadTemplate), "check_content and check_withdrawable: it holds no Liquid"
+    _measure(template, "The fallback, with the tag of the message,", None, {})
 
 
 def _problem(name: str, text: str, parse: ParseText) -> str | None:

@@ -9,18 +9,20 @@ from gateway.audience import AudienceSpec, write_audience
 from gateway.campaigns.best_hour import check_best_hour
 from gateway.campaigns.liquid import ParseText, parse_text
 from gateway.campaigns.local_time import check_local_time, first_moment
-from gateway.campaigns.recurrence import check_misfire, check_recurrence, next_time
+from gateway.campaigns.recurrence import check_misfire, check_recurrence, next_time, shortest_gap
 from gateway.campaigns.rules import Rules, write_rules
 from gateway.campaigns.stages import check_stages
 from gateway.campaigns.validity import check_valid_until, last_moment
+from gateway.campaigns.withdrawal import check_withdrawable
 from gateway.content import Content, Options, write_content
-from gateway.content_checks import check_content, check_payloads
+from gateway.content_checks import check_content, check_payloads, check_withdrawing
 from gateway.errors import FieldError, InvalidRequest
 from gateway.nesting import check_nesting
 from gateway.webpush import InvalidTopic, parse_topic
 from storage.batches import BULK, TRANSACTIONAL
 from storage.messages import Message, MessageKind, MessageState, Priority
 
+MOST_BROWSERS = 5  # of a visitor who is named: more than anybody is likely to have
 MOST_TRANSACTIONAL = 1_000  # named recipients up to which a message goes before the bulk
 
 
@@ -49,13 +51,21 @@ def make_message(
         send_at = _starts_at(draft, now)
         errors += check_valid_until(draft.content.valid_until, send_at, now, recurs=False)
         errors += check_misfire(draft.rules.misfire, send_at, now)
-        errors += check_stages(draft.rules, send_at, expires_at)
+        errors += check_stages(
+            draft.rules,
+            send_at,
+            expires_at,
+            most=_most_recipients(draft.audience),
+            every=_every(draft.rules, now),
+        )
     if errors:
         raise InvalidRequest("The message cannot be sent like this.", errors)
     priority = draft.priority or default_priority(draft.audience)
     check_payloads(
         id, draft.content, draft.rules.variants, public_url, priority, draft.audience.data_of, parse
     )
+    if draft.rules.withdrawable:
+        check_withdrawing(id, draft.content, public_url, priority)
     return Message(
         id=id,
         site_id=site_id,
@@ -82,6 +92,7 @@ def _check(draft: Draft, expires_at: int | None, now: int, parse: ParseText) -> 
         *_check_recipients(draft.audience),
         *_check_uploaded(draft),
         *check_options(draft.content.options),
+        *check_withdrawable(draft.content, draft.rules),
         *_check_times(send_at, draft.expires_at, now),
         *check_local_time(
             draft.rules.local_time,
@@ -118,6 +129,21 @@ def _starts_at(draft: Draft, now: int) -> int:
         assert following is not None, "was checked"
         return following
     return now if draft.send_at is None else draft.send_at
+
+
+def _every(rules: Rules, now: int) -> int | None:
+    if rules.recurrence is None or not rules.holds_the_rest:
+        return None
+    return shortest_gap(rules.recurrence, now)
+
+
+def _most_recipients(audience: AudienceSpec) -> int | None:
+    """None: nobody knows."""
+    if audience.subscriptions is not UNSET:
+        return len(audience.subscriptions)
+    names = audience.named_external_ids
+    count = audience.names if names is None else len(names)
+    return count * MOST_BROWSERS if count else None
 
 
 def default_priority(audience: AudienceSpec) -> Priority:

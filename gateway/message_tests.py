@@ -30,7 +30,7 @@ from storage.subscriptions import SubscriptionState
 
 MOST = 20  # subscriptions of a test
 
-_UNTESTED = frozenset({MessageKind.TEST})
+_UNTESTED = frozenset({MessageKind.TEST, MessageKind.WITHDRAWAL})
 
 
 async def send_test(
@@ -110,7 +110,7 @@ def _tests(context: Context, tested: Message, audience: AudienceSpec) -> list[Me
             send_at=None,
             expires_at=None,
             rate=None,
-            rules=Rules(template=rules.template),
+            rules=Rules(template=rules.template, withdrawable=rules.withdrawable),
         )
         test = make_message(
             draft,

@@ -187,6 +187,8 @@ async def change_message(
     note = audit.entry(context, actor, "message.changed", encode_id(Kind.MESSAGE, message_id), site_id)
     for _ in range(_TRIES):
         before = (await get_message(context, site_id, message_id)).message
+        if before.kind is MessageKind.WITHDRAWAL:
+            raise WrongState("A withdrawal shows what the message says: cancel it instead.")
         if before.state not in CHANGEABLE:
             raise _wrong_state(before, "changed")
         draft = change(before)

@@ -13,6 +13,7 @@ from gateway.campaigns.plan import quiet_hours_of
 from gateway.campaigns.quiet_hours import Quiet
 from gateway.campaigns.rules import Rules, read_rules
 from gateway.campaigns.utm import utm_pairs
+from gateway.campaigns.withdrawal import topic_of
 from gateway.content import (
     Content,
     Notification,
@@ -27,7 +28,7 @@ from gateway.content import (
 from gateway.payload import EVENT_TOKEN_LENGTH, PayloadTemplate, PersonalTemplate, Validity, make_template
 from gateway.site_settings import read_settings
 from gateway.webpush import MAX_PLAINTEXT
-from storage.messages import Message, Priority
+from storage.messages import Message, MessageKind, Priority
 from storage.sites import Site
 from storage.subscription import VisitorRow
 
@@ -56,10 +57,22 @@ class Outgoing:
         self.ttl = message.ttl
         self.expires_at = message.expires_at
         self.started_at = message.started_at or message.created_at
+        # The message that it withdraws, in whose place it is shown.
+        self.withdraws = message.parent_id if message.kind is MessageKind.WITHDRAWAL else None
 
     @cached_property
     def options(self) -> Options:
         return self._content.options
+
+    @cached_property
+    def topic(self) -> str | None:
+        """Of its pushes: they replace those that wait on the same one."""
+        return topic_of(self._message.id, self.options, self._rules)
+
+    @cached_property
+    def is_withdrawable(self) -> bool:
+        """Whether it is noted where its pushes are kept."""
+        return self._rules.withdrawable
 
     @cached_property
     def is_dry_run(self) -> bool:
@@ -72,7 +85,7 @@ class Outgoing:
 
     def frequency_cap(self, site: Site) -> FrequencyCap | None:
         """That of its site, as it is now, unless it passes it."""
-        if self._message.priority is Priority.TRANSACTIONAL:
+        if self._message.priority is Priority.TRANSACTIONAL or self.withdraws is not None:
             return None
         return read_settings(site).frequency_cap
 
@@ -182,8 +195,8 @@ class Outgoing:
 
     def _plain(self, notification: Notification, validity: Validity | None = None) -> PayloadTemplate:
         linked = with_utm(notification, utm_pairs(self._content.utm))
-        message = self._message
-        return PayloadTemplate(message.id, linked, self._public_url, message.priority, validity)
+        shown_as, priority = self.withdraws or self._message.id, self._message.priority
+        return PayloadTemplate(shown_as, linked, self._public_url, priority, validity)
 
     @cached_property
     def _data_of(self) -> Mapping[str | None, Mapping[str, Any]] | None:

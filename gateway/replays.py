@@ -18,7 +18,7 @@ from storage import deliveries, subscriptions
 from storage.database import Transaction
 from storage.deliveries import Delivery
 from storage.ids import Kind, encode_id
-from storage.messages import ENDED, Message
+from storage.messages import ENDED, Message, MessageKind
 from storage.subscriptions import SubscriptionState
 
 _PAGE = 1_000
@@ -43,6 +43,8 @@ async def replay_message(
     if created is not None:
         return created
     failed = (await get_message(context, site_id, message_id)).message
+    if failed.kind is MessageKind.WITHDRAWAL:
+        raise WrongState("A withdrawal cannot be replayed: it would be shown as news.")
     if failed.state not in ENDED:
         raise WrongState(f"A message that is {failed.state} cannot be replayed: cancel it, or wait.")
     audience = _audience(failed, outcomes)

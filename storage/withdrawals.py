@@ -1,4 +1,4 @@
-"""What it takes to withdraw a message: where its pushes are kept, who has seen it, which withdrawals it has."""
+"""What it takes to withdraw a message: where its pushes are kept, who has seen it, its withdrawals."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -14,9 +14,10 @@ from gateway.campaigns.lottery import REST, Lottery
 from gateway.campaigns.quiet_hours import Quiet, WithQuietHours
 from gateway.campaigns.rules import Rules, read_rules
 from gateway.campaigns.stages import lottery_of
+from gateway.campaigns.withdrawal import NOT_OFFERED
 from gateway.site_settings import SiteSettings, read_settings
 from storage.deliveries import SkipReason
-from storage.messages import Message, Priority
+from storage.messages import Message, MessageKind, Priority
 from storage.sites import Site
 from storage.subscription import RecipientRow
 
@@ -67,13 +68,26 @@ class Timetable:
         )
 
     @property
+    def withdraws(self) -> bool:
+        """Whether it takes another message back."""
+        return self.message.kind is MessageKind.WITHDRAWAL
+
+    @property
     def is_plain(self) -> bool:
         """Whether everybody's place is the same: then nothing but id and provider is read of anybody."""
-        return self.clock is None and self.best is None and self.quiet is None and self.lottery is None
+        return (
+            not self.withdraws
+            and self.clock is None
+            and self.best is None
+            and self.quiet is None
+            and self.lottery is None
+        )
 
 
 def plan(recipient: RecipientRow, timetable: Timetable, now: int) -> Place | SkipReason:
     """Where a recipient stands, or why they get nothing."""
+    if timetable.withdraws and recipient.provider in NOT_OFFERED:
+        return SkipReason.NOT_OFFERED
     if timetable.lottery is None:
         return when(recipient, timetable, now)
     ticket = timetable.lottery.draw(recipient.id)

@@ -55,6 +55,10 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         Meta(description="Who has left it gets nothing, of transactional messages neither."),
     ] = None
 
+    withdrawable: Annotated[
+        bool, Meta(description="Its pushes can be taken back as long as push services keep them.")
+    ] = False
+
     @property
     def holds_the_rest(self) -> bool:
         """Whether a part of the audience waits until something releases it."""

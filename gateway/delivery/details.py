@@ -12,7 +12,7 @@ from gateway.campaigns.frequency import FrequencyCap
 from gateway.campaigns.quiet_hours import Quiet
 from gateway.delivery.flight import Member
 from gateway.outgoing import Outgoing
-from storage import recent_pushes, recipients, subscriptions
+from storage import recent_pushes, recipients, subscriptions, withdrawals
 from storage.database import Transaction
 from storage.deliveries import SkipReason
 from storage.sites import Site
@@ -30,6 +30,7 @@ class Asked(NamedTuple):
     category: str | None
     needs_visitors: bool
     list_id: int | None
+    withdraws: int | None = None  # the message that it takes back
 
     @classmethod
     def by(cls, outgoing: Outgoing, site: Site) -> "Asked":
@@ -42,12 +43,14 @@ class Asked(NamedTuple):
             outgoing.category,
             outgoing.needs_visitors or by_visitor,
             outgoing.list_id,
+            outgoing.withdraws,
         )
 
     @property
     def anything(self) -> bool:
         """Whether any of it has to be read."""
-        return self.needs_visitors or self.cap is not None or self.category is not None
+        asks = self.needs_visitors or self.cap is not None or self.category is not None
+        return asks or self.withdraws is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Details:
     told: Mapping[tuple[int, int], Mapping[int, str]] = field(default_factory=dict)  # JSON, by site and list
     full: Mapping[tuple[int, FrequencyCap], Collection[int]] = field(default_factory=dict)  # by site and cap
     left: Mapping[tuple[int, str], Collection[int]] = field(default_factory=dict)  # by site and category
+    shown: Mapping[tuple[int, int], Collection[int]] = field(default_factory=dict)  # by site and message
+    kept: Mapping[tuple[int, int], Mapping[int, str]] = field(default_factory=dict)  # by site and message
 
     def visitors_of(self, asked: Asked, members: Iterable[Member]) -> Mapping[int, VisitorRow]:
         """By subscription id, at least those of `members`; with what an uploaded list has for them."""
@@ -77,7 +82,14 @@ class Details:
         if asked.category is not None:
             left = self.left.get((asked.site_id, asked.category), ())
             spared |= dict.fromkeys(left, SkipReason.OPTED_OUT)
+        if asked.withdraws is not None:
+            shown = self.shown.get((asked.site_id, asked.withdraws), ())
+            spared |= dict.fromkeys(shown, SkipReason.DISPLAYED)
         return spared
+
+    def locations_of(self, asked: Asked) -> Mapping[int, str]:
+        """By subscription id where that is kept which is to be deleted."""
+        return {} if asked.withdraws is None else self.kept.get((asked.site_id, asked.withdraws), {})
 
 
 async def read_details(tx: Transaction, asking: Sequence[tuple[Asked, Sequence[int]]], now: int) -> Details:
@@ -90,11 +102,16 @@ async def read_details(tx: Transaction, asking: Sequence[tuple[Asked, Sequence[i
     left = _grouped(
         ((asked.site_id, asked.category), ids) for asked, ids in asking if asked.category is not None
     )
+    sent = _grouped(
+        ((asked.site_id, asked.withdraws), ids) for asked, ids in asking if asked.withdraws is not None
+    )
     return Details(
         {site_id: await subscriptions.visitors(tx, site_id, ids) for site_id, ids in visitors.items()},
         {key: await recipients.of_members(tx, *key, ids) for key, ids in told.items()},
         {key: await _full(tx, *key, ids, now) for key, ids in full.items()},
         {key: await subscriptions.opted_out(tx, key[0], ids, key[1]) for key, ids in left.items()},
+        {key: await withdrawals.reported(tx, *key, ids) for key, ids in sent.items()},
+        {key: await withdrawals.locations(tx, *key, ids) for key, ids in sent.items()},
     )
 
 

@@ -60,6 +60,8 @@ class Flight:
     counts_for: int = (
         0  # milliseconds that an accepted push counts for the site's frequency cap; 0: it has none
     )
+    keeps_locations: bool = False  # whether it is noted where the push service keeps what it takes
+    locations: Mapping[int, str] | None = None  # of a withdrawal: where those to be deleted are kept
     header_lines: dict[tuple[int, str], list[str]] = field(default_factory=dict)  # by (key id, origin)
     first_attempt_at: int = field(init=False)
     deadline: int = field(init=False)

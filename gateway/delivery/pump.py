@@ -314,7 +314,7 @@ class Pump:
             line.in_flight -= 1
             flight.in_flight -= 1
             now = self._clock.now()
-            verdict = classify(request.origin.provider, reply, now)
+            verdict = classify(request.origin.provider, reply, now, method=request.method)
             believed = self.gate.believes(line.provider)
             if not self._stopped:
                 at = self._clock.monotonic()
@@ -323,7 +323,7 @@ class Pump:
                     site.in_flight -= 1
                     self._answered_site(line, flight.batch.site_id, site, verdict, posted_at, at)
                 believed = believed and self.gate.believes(line.provider)
-            self._recorder.answered(flight, member, verdict, now, believed)
+            self._recorder.answered(flight, member, verdict, now, believed, reply)
             if flight.in_flight == 0:
                 self._end_if_done(flight)
             self._schedule()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from gateway.campaigns.withdrawal import DELETES
 from gateway.context import Context
 from gateway.delivery.details import Asked, Details, read_details
 from gateway.delivery.flight import KEY_IS_PAUSED, Flight, Member
@@ -90,15 +91,18 @@ class Reader:
         waiting = [member for member in sendable if member[5] in paused] if paused else []
         missing = set(page.due[batch.id]).difference(member[0] for member in page.members[batch.id])
         unsendable += [(subscription_id, SkipReason.DELETED) for subscription_id in missing]
+        outgoing = opening.outgoing[batch.message_id]
         flight = Flight(
             batch=batch,
-            outgoing=opening.outgoing[batch.message_id],
+            outgoing=outgoing,
             contact=page.sites[batch.site_id].contact,
             event_key=self._master_key.derive(EVENT_TOKENS, batch.site_id),
             keys=usable,
             waiting=[member for member in sendable if member[5] not in paused] if waiting else sendable,
             started_at=now,
             called_gone=page.called_gone.get(batch.id, ()),
+            keeps_locations=batch.provider == DELETES and outgoing.is_withdrawable,
+            locations=opening.details.locations_of(asked),
         )
         self._wait_for_key(flight, waiting, now)
         for subscription_id, reason in unsendable:

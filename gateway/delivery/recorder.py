@@ -10,8 +10,8 @@ from gateway.delivery.retry import RetryPolicy
 from gateway.delivery.unrecorded import Hold, Unrecorded
 from gateway.logs import Log
 from gateway.metrics import Metrics
-from gateway.webpush import Verdict
-from storage import batches, deliveries, keys, recent_pushes, subscriptions, throttles
+from gateway.webpush import Reply, Verdict
+from storage import batches, deliveries, keys, recent_pushes, subscriptions, throttles, withdrawals
 from storage.batches import MAX_MEMBERS
 from storage.database import Database, Transaction
 from storage.deliveries import Outcome
@@ -73,10 +73,16 @@ class Recorder:
         return self._failed or self.unrecorded >= FULL
 
     def answered(
-        self, flight: Flight, member: Member, verdict: Verdict, now: int, believed: bool = True
+        self,
+        flight: Flight,
+        member: Member,
+        verdict: Verdict,
+        now: int,
+        believed: bool = True,
+        reply: Reply | None = None,
     ) -> None:
         """Record an answer. `believed`: whether a 404 or 410 ends the subscription."""
-        self._gathering.answered(flight, member, verdict, now, believed)
+        self._gathering.answered(flight, member, verdict, now, believed, reply)
         self._hurry()
 
     def hold(self, hold: Hold) -> None:
@@ -193,6 +199,8 @@ async def _record(tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[i
         await batches.add_many(tx, again)
     if unrecorded.recent:
         await recent_pushes.add(tx, unrecorded.recent)
+    if unrecorded.locations:
+        await withdrawals.add_locations(tx, unrecorded.locations)
     if unrecorded.gone:
         await subscriptions.gone(tx, unrecorded.gone)
     for key_id, reason in sorted(unrecorded.paused_keys.items()):

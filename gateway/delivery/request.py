@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from gateway.campaigns.personal import RenderFailed
+from gateway.campaigns.withdrawal import TTL
 from gateway.delivery.flight import Flight, Member
 from gateway.delivery.key_ring import KeyRing
 from gateway.delivery.line import SiteWindow
@@ -17,6 +18,7 @@ from gateway.webpush import (
     PushRequest,
     RequestHeaders,
     encrypt,
+    parse_endpoint,
 )
 from storage.deliveries import Outcome, SkipReason
 
@@ -26,6 +28,10 @@ log = Log(__name__)
 # What is remembered of a push until its reply comes: when it was posted (monotonic seconds), and the window
 # of its site if it had one. A tuple, because half a million of them a minute are made.
 Posted = tuple[Flight, Member, float, SiteWindow | None]
+
+
+# Who has the address may delete it (RFC 8030 section 6.2): no token. libcurl would add a type to no body.
+_DELETION = ["Content-Type:"]
 
 
 class NotSent(NamedTuple):
@@ -49,6 +55,10 @@ class RequestMaker:
         batch = flight.batch
         try:
             origin = self._hosts.origin(endpoint)
+            if flight.locations and subscription_id in flight.locations:
+                deletion = self._deletion(flight.locations[subscription_id], origin, context)
+                if deletion is not None:
+                    return deletion
             lines = flight.header_lines.get((key_id, origin.text)) or self._lines(flight, key_id, origin)
             token = issue_event_token(
                 flight.event_key,
@@ -81,8 +91,20 @@ class RequestMaker:
             return NotSent(Outcome.RENDER_FAILED, type(exc).__name__)
         return PushRequest(endpoint, origin, lines, body, context)
 
+    def _deletion(self, location: str, origin: Origin, context: Posted) -> PushRequest | None:
+        """Takes back what is kept at `location`; None when that is no place of the same push service."""
+        try:
+            kept = parse_endpoint(location, self._hosts)
+        except InvalidEndpoint:
+            return None
+        if kept.provider is not origin.provider:
+            return None
+        return PushRequest(kept.url, kept.origin, _DELETION, b"", context, "DELETE")
+
     def _lines(self, flight: Flight, key_id: int, origin: Origin) -> list[str]:
-        key, options = self._key_ring.get(flight.keys[key_id]), flight.outgoing.options
-        lines = self._headers.get(key, flight.contact, origin, flight.ttl, options.urgency, options.topic)
+        key, outgoing = self._key_ring.get(flight.keys[key_id]), flight.outgoing
+        ttl = flight.ttl if outgoing.withdraws is None else TTL
+        urgency, topic = outgoing.options.urgency, outgoing.topic
+        lines = self._headers.get(key, flight.contact, origin, ttl, urgency, topic)
         flight.header_lines[key_id, origin.text] = lines
         return lines

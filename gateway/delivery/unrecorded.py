@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.delivery.flight import Flight, Member
-from gateway.delivery.retry import SECOND, RetryPolicy
-from gateway.webpush import Answer, Verdict
+from gateway.delivery.retry import HOUR, SECOND, RetryPolicy
+from gateway.webpush import MAX_ENDPOINT, Answer, Reply, Verdict
 from storage.batches import Batch
-from storage.deliveries import Outcome, Result
+from storage.deliveries import Outcome, Result, SkipReason
 from storage.recent_pushes import RecentPush
 from storage.subscription import ACCEPTED_AGAIN_AFTER
 from storage.subscriptions import Gone
+from storage.withdrawals import PushLocation
 
 # First attempts closer together than this part of the TTL count as simultaneous, so that retries of several
 # batches of a message can share one: a long outage would otherwise end in a million batches of one member.
@@ -23,12 +24,15 @@ SIMULTANEOUS = 20
 YOUNG = 10 * 60 * SECOND
 LOOK_AGAIN_AFTER = 60 * SECOND
 
+LOCATION_KEPT = 24 * HOUR  # after the end of the TTL: a withdrawal may still be under way
+
 OUTCOMES = {
     Answer.ACCEPTED: Outcome.ACCEPTED,
     Answer.GONE: Outcome.GONE,
     Answer.UNAUTHORIZED: Outcome.UNAUTHORIZED,
     Answer.TOO_LARGE: Outcome.TOO_LARGE,
     Answer.REJECTED: Outcome.REJECTED,
+    Answer.NOT_THERE: Outcome.SKIPPED,
 }
 
 
@@ -69,6 +73,7 @@ class Unrecorded:
     gone: list[Gone] = field(default_factory=list)
     accepted: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))  # by site
     recent: list[RecentPush] = field(default_factory=list)  # accepted, where the site has a frequency cap
+    locations: list[PushLocation] = field(default_factory=list)  # of what can be taken back
     finished: list[Flight] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     recovered: set[tuple[int, str]] = field(default_factory=set)  # (site id, provider): answering again
@@ -83,7 +88,15 @@ class Unrecorded:
         """An outcome that no push service had a part in."""
         self._add(flight.batch, subscription_id, outcome, reason, None, at)
 
-    def answered(self, flight: Flight, member: Member, verdict: Verdict, at: int, believed: bool) -> None:
+    def answered(
+        self,
+        flight: Flight,
+        member: Member,
+        verdict: Verdict,
+        at: int,
+        believed: bool,
+        reply: Reply | None = None,
+    ) -> None:
         """An answer becomes an outcome, or another attempt as long as there is time for one.
 
         `believed`: whether a 404 or 410 ends the subscription.
@@ -99,7 +112,12 @@ class Unrecorded:
                 self.recent.append(
                     RecentPush(batch.site_id, subscription_id, batch.message_id, at, at + flight.counts_for)
                 )
+            if flight.keeps_locations and reply is not None:
+                self._locate(flight, subscription_id, reply)
             self._add(batch, subscription_id, outcome, None, status, at)
+            return
+        if outcome is Outcome.SKIPPED:
+            self._add(batch, subscription_id, outcome, SkipReason.NOT_WAITING, status, at)
             return
         if outcome is Outcome.GONE:
             young = seen_at > at - YOUNG and not is_second_look(flight, member)
@@ -110,6 +128,13 @@ class Unrecorded:
         elif outcome is None and not self._again(flight, subscription_id, verdict.retry_after_ms or 0, at):
             outcome = Outcome.EXPIRED
         self._add(batch, subscription_id, outcome, verdict.reason or None, status, at)
+
+    def _locate(self, flight: Flight, subscription_id: int, reply: Reply) -> None:
+        location = reply.header("Location")
+        if location is not None and len(location) <= MAX_ENDPOINT:
+            batch, forget_at = flight.batch, flight.deadline + LOCATION_KEPT
+            kept = PushLocation(batch.site_id, subscription_id, batch.message_id, location, forget_at)
+            self.locations.append(kept)
 
     def _again(self, flight: Flight, subscription_id: int, retry_after: int, at: int) -> bool:
         """Another attempt; False when there is no time for one."""

@@ -4,7 +4,17 @@ from gateway.context import Context
 from gateway.keys import LONGEST_WAIT, end_wait
 from gateway.logs import Log
 from gateway.scheduler.overdue import expire_overdue
-from storage import automations, keys, messages, recent_pushes, recipients, sites, subscriptions, throttles
+from storage import (
+    automations,
+    keys,
+    messages,
+    recent_pushes,
+    recipients,
+    sites,
+    subscriptions,
+    throttles,
+    withdrawals,
+)
 from storage.database import Body
 
 log = Log(__name__)
@@ -49,6 +59,9 @@ class Housekeeper:
                 lambda tx: recipients.forget(tx, now - RECIPIENTS_KEPT, now - UPLOADS_KEPT, ROWS)
             ),
             "counted_pushes_forgotten": await self._all(lambda tx: recent_pushes.forget(tx, now, ROWS)),
+            "push_locations_forgotten": await self._all(
+                lambda tx: withdrawals.forget_locations(tx, now, ROWS)
+            ),
             "rows_of_deleted_sites_purged": await self._all(lambda tx: sites.purge_step(tx, ROWS)),
         }
         if any(removed.values()):

@@ -9,8 +9,9 @@ from gateway.audience import AudienceSpec, read_audience
 from gateway.campaigns.freezing import frozen_condition, is_expression
 from gateway.campaigns.plan import Timetable
 from gateway.campaigns.rules import read_rules
-from storage import audiences, deliveries, recipients, site_hours, subscriptions
+from storage import audiences, deliveries, recipients, site_hours, subscriptions, withdrawals
 from storage.database import Database, Row, Transaction
+from storage.deliveries import Outcome
 from storage.messages import Message
 from storage.subscriptions import SubscriptionState
 
@@ -34,7 +35,8 @@ class Named(NamedTuple):
 
 def is_named(audience: AudienceSpec) -> bool:
     """Whether it is small enough to be read and frozen in one transaction."""
-    in_steps = audience.all is True or audience.failures_of is not UNSET or audience.uploaded is not UNSET
+    of_another = audience.failures_of is not UNSET or audience.withdrawal_of is not UNSET
+    in_steps = audience.all is True or of_another or audience.uploaded is not UNSET
     return not (in_steps or is_expression(audience))
 
 
@@ -50,6 +52,8 @@ async def read_step(tx: Transaction, timetable: Timetable, cursor: int, limit: i
     audience = read_audience(message.audience_spec)
     if audience.failures_of is not UNSET:
         return await _failures(tx, timetable, audience, cursor, limit)
+    if audience.withdrawal_of is not UNSET:
+        return await _unseen(tx, timetable, audience.withdrawal_of, cursor, limit)
     ceiling = message.freeze_ceiling
     assert ceiling is not None, "a message that has started has a ceiling"
     details = not timetable.is_plain
@@ -76,6 +80,17 @@ async def _failures(
     found = await subscriptions.by_ids(tx, site_id, ids) if ids else ()
     rows = await _active(tx, timetable, [row[:3] for row in found])
     return Step(rows, failed[-1].subscription_id if failed else cursor, len(failed) < limit)
+
+
+async def _unseen(tx: Transaction, timetable: Timetable, withdrawn_id: int, cursor: int, limit: int) -> Step:
+    """Those to whom a message may still be brought: push services took it, and no longer ago than its TTL."""
+    message = timetable.message
+    sent = await deliveries.page(tx, message.site_id, withdrawn_id, cursor, limit)
+    since = message.created_at - message.ttl * 1_000
+    ids = [each.subscription_id for each in sent if each.outcome is Outcome.ACCEPTED and each.at > since]
+    seen = await withdrawals.reported(tx, message.site_id, withdrawn_id, ids) if ids else set()
+    rows = await read_active(tx, timetable, [id for id in ids if id not in seen])
+    return Step(rows, sent[-1].subscription_id if sent else cursor, len(sent) < limit)
 
 
 async def count_unknown(database: Database, message: Message) -> int:

@@ -17,7 +17,7 @@ from gateway.metrics import Metrics
 from gateway.scheduler.judging import judge
 from gateway.scheduler.source import hours_of_sites, is_named, read_named
 from gateway.series import OVERTAKEN, is_overtaken, make_occurrence, occur, recurrence_of
-from storage import batches, locks, messages, rollups, sites, stages
+from storage import batches, locks, messages, rollups, sites, stages, withdrawals
 from storage.database import Transaction
 from storage.ids import id_ceiling
 from storage.messages import Message, MessageKind, MessageState
@@ -30,6 +30,8 @@ EXPIRED_UNSTARTED = "expires_at passed before it could start"
 # What such a message may be in. After its `expires_at` nothing starts it any more, even if it is resumed.
 UNSTARTED = {MessageState.SCHEDULED, MessageState.PAUSED}
 SEGMENT_DELETED = "its segment was deleted before it started"
+UNDER_WAY = "waits until it is known who got the message"
+LOOK_AGAIN = 1_000  # milliseconds until a withdrawal is tried once more
 MISFIRED = "misfired: it had not started {} s after its time"
 
 
@@ -65,6 +67,13 @@ class Starter:
             lambda tx: is_overtaken(tx, message, now)
         ):
             await self._expire_late(message, OVERTAKEN, now)
+        elif message.kind is MessageKind.WITHDRAWAL and await self._database.read(
+            lambda tx: _is_under_way(tx, message.parent_id)
+        ):
+            again = now + LOOK_AGAIN
+            await self._database.write(
+                lambda tx: withdrawals.put_off(tx, message.id, message.send_at, again, UNDER_WAY)
+            )
         else:
             await self._start(timetable, now)
 
@@ -151,6 +160,11 @@ async def _look(
     found = await sites.by_ids(tx, {message.site_id for message in due})
     hours = await hours_of_sites(tx, due, now)
     return due, found, hours, await messages.expired_unstarted(tx, now, AT_ONCE)
+
+
+async def _is_under_way(tx: Transaction, message_id: int | None) -> bool:
+    """Whether it is not known yet who got all of it."""
+    return message_id is not None and await batches.count_of_message(tx, message_id) > 0
 
 
 async def _begin(

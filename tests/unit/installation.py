@@ -37,6 +37,7 @@ ENDPOINTS = {
     "mozilla": "https://updates.push.services.mozilla.com/wpush/v2/{}",
     "other": "https://push.intranet.example/{}",  # not listed, unless a test lists it
     "wns": "https://wns2.notify.windows.com/w/?token={}",
+    "apple": "https://web.push.apple.com/{}",
 }
 BROWSER_KEY = ec.derive_private_key(7, ec.SECP256R1())  # of every browser, to save time
 P256DH = BROWSER_KEY.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)

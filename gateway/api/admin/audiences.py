@@ -54,6 +54,9 @@ class ShownAudience(Audience, frozen=True, omit_defaults=True, forbid_unknown_fi
     outcomes: Annotated[
         list[str] | UnsetType, Meta(description="A replay: those whose delivery ended so only.")
     ] = UNSET
+    withdrawal_of: Annotated[
+        str | UnsetType, Meta(description="A withdrawal: those who had not seen this message by then.")
+    ] = UNSET
 
 
 def to_spec(asked: Audience) -> AudienceSpec:
@@ -94,6 +97,8 @@ def from_spec(spec: AudienceSpec, resolved: str | None = None) -> ShownAudience:
     if spec.failures_of is not UNSET:
         outcomes = UNSET if spec.outcomes is UNSET else list(spec.outcomes)
         return ShownAudience(failures_of=encode_id(Kind.MESSAGE, spec.failures_of), outcomes=outcomes)
+    if spec.withdrawal_of is not UNSET:
+        return ShownAudience(withdrawal_of=encode_id(Kind.MESSAGE, spec.withdrawal_of))
     if spec.uploaded is not UNSET:
         return ShownAudience(uploaded=True, names=spec.names)
     if spec.subscriptions is not UNSET:

@@ -1,4 +1,4 @@
-"""What one does with a message before it goes: duplicate, test, upload its recipients."""
+"""What else one does with a message: duplicate it, test it, upload its recipients, withdraw it."""
 
 from functools import partial
 from typing import Annotated, Any, Final
@@ -7,7 +7,7 @@ import aiohttp
 import msgspec
 from msgspec import Meta, Struct
 
-from gateway import audit, duplicates, idempotency, message_tests
+from gateway import audit, duplicates, idempotency, message_tests, withdrawals
 from gateway.api.admin.audiences import SubscriptionId, distinct_ids
 from gateway.api.admin.message_types import Message
 from gateway.api.admin.message_views import show_message
@@ -105,6 +105,24 @@ async def put_recipients(call: Call[aiohttp.StreamReader, None]) -> UploadResult
     )
 
 
+@route(
+    "POST",
+    f"{_PATH}/withdraw",
+    "Take a message back from those who have not seen it",
+    scope=Scope.SEND,
+    errors=(WrongState,),
+)
+async def withdraw_message(call: Call[None, None]) -> Message:
+    """The withdrawal: a message of its own, with progress, that can be paused and cancelled. A message that
+
+    is still being sent is cancelled first. Asked for again it is the same one, unless that was cancelled.
+    """
+    withdrawn = await withdrawals.withdraw_message(
+        call.context, audit.actor(call.token), call.site_id, call.id_of(Kind.MESSAGE)
+    )
+    return show_message(withdrawn, call.context.clock.now())
+
+
 def _key(call: Call[Any, None], verb: str, message_id: int) -> IdempotencyKey | None:
     """The message belongs to the request: the same body would else be the same one for every message."""
     request = b"%b %d\n%b" % (verb.encode(), message_id, call.raw_body)
@@ -117,4 +135,4 @@ def _reply(shown: Any, *, replayed: bool) -> Reply[Any]:
 
 _line_decoder: Final = msgspec.json.Decoder(RecipientLine)
 
-ROUTES = (duplicate_message, test_message, put_recipients)
+ROUTES = (duplicate_message, test_message, put_recipients, withdraw_message)

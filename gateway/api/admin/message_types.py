@@ -82,6 +82,7 @@ class MessageChange(Struct, frozen=True, forbid_unknown_fields=True):
     rollout: Rollout | UnsetType | None = UNSET
     auto_pause: AutoPause | UnsetType | None = UNSET
     category: CategoryName | UnsetType | None = UNSET
+    withdrawable: bool | UnsetType | None = UNSET
     recurrence: Recurrence | UnsetType | None = UNSET
     misfire: Misfire | UnsetType | None = UNSET
     local_time: LocalTime | UnsetType | None = UNSET
@@ -162,6 +163,8 @@ class Message(Rules, frozen=True, kw_only=True, omit_defaults=False):
     replay_of: Annotated[str | None, Meta(description="The message that this one sends once more.")]
     automation: Annotated[str | None, Meta(description="The automation that it is a step of.")]
     test_of: Annotated[str | None, Meta(description="The message that this one tests.")]
+    withdrawal_of: Annotated[str | None, Meta(description="The message that this one takes back.")]
+    withdrawal: Annotated[str | None, Meta(description="The message that takes this one back.")]
     series: Annotated[str | None, Meta(description="The recurring message of which it is an occurrence.")]
     next_occurrences: Annotated[
         Sequence[Moment] | None, Meta(description="Of a recurring message: the next three.")

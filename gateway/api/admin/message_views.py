@@ -35,6 +35,8 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         replay_of=_parent(message, MessageKind.ONCE),
         automation=_parent(message, MessageKind.STEP, Kind.AUTOMATION),
         test_of=_parent(message, MessageKind.TEST),
+        withdrawal_of=_parent(message, MessageKind.WITHDRAWAL),
+        withdrawal=_optional_id(found.parts.withdrawal_id),
         series=_parent(message, MessageKind.OCCURRENCE),
         next_occurrences=_next_occurrences(message, rules.recurrence, now),
         state=message.state,
@@ -70,6 +72,10 @@ def _parent(message: messages.Message, kind: MessageKind, parent: Kind = Kind.ME
     if message.parent_id is None or message.kind is not kind:
         return None
     return encode_id(parent, message.parent_id)
+
+
+def _optional_id(id: int | None) -> str | None:
+    return None if id is None else encode_id(Kind.MESSAGE, id)
 
 
 def _next_occurrences(
