@@ -25,6 +25,7 @@ _SECOND = timedelta(seconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
 _ANY_DAY = datetime(2024, 1, 1)
 _DAY = 24 * 60  # minutes
+_LOOKED_AT = 12  # occurrences
 
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -108,6 +109,12 @@ def next_times(rule: Recurrence, after: int, count: int) -> Sequence[int]:
             at = next_time(rule, at)
 
     return list(islice(walk(), count))
+
+
+def shortest_gap(rule: Recurrence, now: int) -> int | None:
+    """Milliseconds from one occurrence to the next, of those that come first; None: there is no second."""
+    times = next_times(rule, now, _LOOKED_AT)
+    return min((later - earlier for earlier, later in pairwise(times)), default=None)
 
 
 def is_misfired(misfire: Misfire | None, send_at: int, now: int) -> bool:

@@ -12,7 +12,7 @@ from gateway.campaigns.counts import Counts
 from gateway.campaigns.lottery import Lottery
 from gateway.campaigns.rollout import Then, check_rollout, why_stop
 from gateway.campaigns.rules import Rules
-from gateway.campaigns.variants import check_variants, choose, settle, weights
+from gateway.campaigns.variants import LEAST_DISPLAYS, check_variants, choose, settle, weights
 from gateway.content import Content
 from gateway.errors import FieldError
 
@@ -29,8 +29,14 @@ class Release(NamedTuple):
     stop: bool = False
 
 
-def check_stages(rules: Rules, starts_at: int, expires_at: int | None) -> list[FieldError]:
-    """What is wrong with variants and roll-out, each for itself and together with other rules."""
+def check_stages(
+    rules: Rules, starts_at: int, expires_at: int | None, *, most: int | None, every: int | None
+) -> list[FieldError]:
+    """What is wrong with variants and roll-out, each for itself and together with other rules.
+
+    `most`: the recipients, at most, None when that is not known; `every`: the shortest time from one
+    occurrence to the next, milliseconds, None for a message that does not recur.
+    """
     lasts = None if expires_at is None else expires_at - starts_at
     errors = check_variants(rules.variants, lasts) + check_rollout(rules.rollout, lasts)
     if not rules.holds_the_rest:
@@ -42,7 +48,46 @@ def check_stages(rules: Rules, starts_at: int, expires_at: int | None) -> list[F
         errors.append(
             FieldError(field, "With local_time there is no moment at which the first part is done.")
         )
-    return errors
+    if rules.dry_run:
+        errors.append(FieldError(field, "In a dry run nobody answers: nothing would release the rest."))
+    judged_after = _judged_after(rules)
+    if every is not None and judged_after is not None and judged_after >= every:
+        sentence = (
+            "The next occurrence comes before: this takes as long as it is from one to the next, or longer."
+        )
+        errors.append(FieldError(f"{field}.after", sentence))
+    return errors if most is None else errors + _check_sizes(rules, most)
+
+
+def _check_sizes(rules: Rules, most: int) -> list[FieldError]:
+    """What cannot be with so few recipients."""
+    if rules.rollout is not None and most * rules.rollout.first < 100:
+        return [FieldError("rollout.first", f"Of {most} recipients at most the first part is nobody.")]
+    variants = rules.variants
+    if variants is None or variants.winner is None:
+        return []
+    sample = round(most * (100 - variants.holdout) * variants.winner.sample / 10_000)
+    needed = LEAST_DISPLAYS * len(variants.options)
+    if sample >= needed:
+        return []
+    return [
+        FieldError(
+            "variants.winner.sample",
+            f"Of {most} recipients at most the sample is {sample}, and a winner takes {needed} displays: "
+            "let everybody get a variant, without a winner.",
+        )
+    ]
+
+
+def _judged_after(rules: Rules) -> int | None:
+    """How many milliseconds after everybody of the first part was tried; None: an admin says when."""
+    if not is_automatic(rules):
+        return None
+    if rules.rollout is not None:
+        return rules.rollout.judged_after
+    assert rules.variants is not None
+    assert rules.variants.winner is not None
+    return rules.variants.winner.after * 1_000
 
 
 def once_more(content: Content, rules: Rules, winner: int | None) -> tuple[Content, Rules]:
@@ -103,13 +148,8 @@ def release_at(rules: Rules, tried_at: int | None) -> int | None:
     The time counts from then, not from the start: in a pause, in quiet hours or at a low rate nobody has had
     the message yet whom it could be judged by.
     """
-    if tried_at is None or not is_automatic(rules):
-        return None
-    if rules.rollout is not None:
-        return tried_at + rules.rollout.after * 1_000
-    assert rules.variants is not None
-    assert rules.variants.winner is not None
-    return tried_at + rules.variants.winner.after * 1_000
+    after = _judged_after(rules)
+    return None if tried_at is None or after is None else tried_at + after
 
 
 def decide(

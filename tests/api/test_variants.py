@@ -61,6 +61,25 @@ async def test_a_change_replaces_a_rule_and_null_takes_it_away(api: Api, site: s
     assert "variants" not in changed["results"]
 
 
+FEW = [f"visitor-{n}" for n in range(40)]
+FEW_WITH_DATA = [{"external_id": name, "data": {}} for name in FEW]
+ENOUGH = [f"visitor-{n}" for n in range(220)]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {**winner(), "audience": {"external_ids": ENOUGH}},
+        {"rollout": {"first": 10, "then": "manual"}, "audience": {"external_ids": FEW[:10]}},
+        {**winner(), "recurrence": {"cron": "0 9,11 * * *", "timezone": "UTC"}},
+        {"rollout": {**ROLLOUT}, "recurrence": {"cron": "0 9 * * 1", "timezone": "UTC"}},
+        {"variants": without("winner"), "dry_run": True},
+    ],
+)
+async def test_rules_that_may_work_out_are_taken(api: Api, site: str, asked: dict[str, Any]) -> None:
+    await api.new_message(site, **asked)
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     (options(50, 40), "variants.options"),
     ({"variants": {"options": AB[:1]}}, "variants.options"),
@@ -86,6 +105,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"rollout": ROLLOUT, "local_time": {"at": "2026-12-01T09:00", "late": "send"}}, "rollout"),
     ({**winner(), "local_time": {"at": "2026-12-01T09:00", "late": "send"}}, "variants.winner"),
     ({"rollout": ROLLOUT, "best_hour": {"within_hours": 24}}, "best_hour"),
+    ({"rollout": {"first": 10, "then": "manual", "after": 60}}, "rollout.after"),
+    ({"rollout": {"first": 10, "then": "manual", "max_close_rate": 0.5}}, "rollout.max_close_rate"),
+    ({"rollout": ROLLOUT, "dry_run": True}, "rollout"),
+    ({**winner(), "dry_run": True}, "variants.winner"),
+    ({**winner(), "recurrence": {"cron": "0 9,10 * * *", "timezone": "UTC"}}, "variants.winner.after"),
+    ({"rollout": {"first": 5}, "recurrence": {"cron": "*/30 8 * * *", "timezone": "UTC"}}, "rollout.after"),
+    ({**winner(), "audience": {"external_ids": FEW}}, "variants.winner.sample"),
+    ({**winner(sample=99), "audience": {"recipients": FEW_WITH_DATA}}, "variants.winner.sample"),
+    ({"rollout": {"first": 1}, "audience": {"external_ids": FEW[:10]}}, "rollout.first"),
     ({"auto_pause": {"failure_rate": 0}}, "auto_pause.failure_rate"),
     ({"auto_pause": {"failure_rate": 0.5, "least": 0}}, "auto_pause.least"),
 ]
