@@ -226,9 +226,26 @@ async def shop(api: Api, context: Context, clock: FakeClock) -> Shop:
     return Shop(api, site, await context.database.read(body), FakeTransport())
 
 
+async def the_mistake(shop: Shop) -> None:
+    """Free shipping, promised and taken back."""
+    await shop.on("Wednesday 10:00")
+    promised = shop.got()
+    assert len(promised) == 301
+    assert not any(name.startswith("york") for name in promised)
+    seen = sorted(promised)[:100]
+    await tell(shop, [{"token": promised[name]["t"], "kind": "displayed"} for name in seen])
+    await shop.on("Wednesday 10:05")
+    assert shop.got() == {}
+    await shop.on("Wednesday 10:06")
+    instead = shop.got()
+    assert instead.keys() == promised.keys() - set(seen)
+    for name, payload in instead.items():
+        assert payload["n"]["title"] == "Free shipping: from 50 euros"
+        assert payload["m"] == promised[name]["m"]  # in the place of what was promised
+
+
 async def the_sale(shop: Shop) -> set[str]:
     """Who clicked on it."""
-    await shop.on("Tuesday 15:00")
     await shop.on("Thursday 06:00")
     assert shop.got() == {}
     await shop.on("Thursday 07:00")
@@ -263,9 +280,13 @@ async def report(shop: Shop, sample: dict[str, dict[str, Any]]) -> set[str]:
     clickers = {*shown[A][:5], *shown[B][:40]}
     events = [{"token": payload["t"], "kind": "displayed"} for payload in sample.values()]
     events += [{"token": sample[name]["t"], "kind": "clicked"} for name in clickers]
+    await tell(shop, events)
+    return clickers
+
+
+async def tell(shop: Shop, events: list[dict[str, Any]]) -> None:
     for start in range(0, len(events), MAX_REPORTS):
         await shop.page.report(events[start : start + MAX_REPORTS])
-    return clickers
 
 
 async def test_the_week_of_a_shop_goes_as_the_document_says(shop: Shop) -> None:
@@ -277,6 +298,8 @@ async def test_the_week_of_a_shop_goes_as_the_document_says(shop: Shop) -> None:
     await shop.on("Monday 10:00")
     assert shop.titles() == {"anna": "Welcome, Anna"}
 
+    await shop.on("Tuesday 15:00")
+    await the_mistake(shop)
     clickers = await the_sale(shop)
 
     await shop.on("Friday 15:00")
