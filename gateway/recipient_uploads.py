@@ -62,7 +62,8 @@ async def upload_recipients(
     """Give a draft the recipients of the stream instead of those that it had.
 
     `decode` reads one line; InvalidRequest when it is none, without `errors` when it is no JSON. WrongState:
-    it is no draft, or its audience is another; TooLarge; storage.errors.NotFound.
+    it is no draft, its audience is another, or the upload took longer than a day; TooLarge;
+    storage.errors.NotFound.
     """
     list_id, now = context.ids.next(), context.clock.now()
 
@@ -99,7 +100,8 @@ async def _take_over(
         message = await messages.get(tx, site_id, message_id)
         _check(message)
         await messages.update_before_start(tx, replace(message, audience_spec=audience))
-        await recipients.use(tx, site_id, list_id, message_id, note.at)
+        if not await recipients.use(tx, site_id, list_id, message_id, note.at):
+            raise WrongState("The upload took so long that what had come in was removed.")
         await stored_audit.add(tx, note)
 
     await context.database.write(body)

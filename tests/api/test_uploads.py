@@ -9,15 +9,17 @@ import pytest
 from gateway import recipient_uploads
 from gateway.audience import uploaded_list
 from gateway.context import Context
-from gateway.scheduler.housekeeper import RECIPIENTS_KEPT, Housekeeper
+from gateway.scheduler.housekeeper import RECIPIENTS_KEPT, UPLOADS_KEPT, Housekeeper
 from storage import deliveries, recipients
 from storage.deliveries import Outcome, Result
 from storage.ids import Kind, decode_id
+from storage.queries import make
 from tests.api.conftest import Api
 from tests.api.failing import end
 from tests.api.test_message_tests import people as people
 from tests.api.test_message_tests import send_test, shown, stored
 from tests.api.test_replays import addressed
+from tests.eventually import eventually
 from tests.fakes.clock import FakeClock
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -45,6 +47,12 @@ async def told(context: Context, site: str, message: str, *names: str) -> dict[s
     site_id = decode_id(Kind.SITE, site)
     found = await context.database.read(lambda tx: recipients.data(tx, site_id, list_id, names))
     return {name: json.loads(data) for name, data in found.items()}
+
+
+async def begun(context: Context, uploads: int) -> bool:
+    count = make("count", "select count(*) from recipient_lists")
+    row = await context.database.read(lambda tx: tx.fetch_one(count))
+    return row is not None and row[0] == uploads
 
 
 async def test_an_upload_makes_the_audience(
@@ -123,6 +131,22 @@ async def test_a_message_that_starts_meanwhile_keeps_what_it_had(
     async def slowly() -> AsyncIterator[bytes]:
         yield lines("b").encode()
         await api.patch(f"/v1/sites/{site}/messages/{draft}", {"draft": False})
+        yield lines("c").encode()
+
+    await put(api, site, draft, slowly(), 409)
+    assert await told(context, site, draft, "a", "b", "c") == {"a": {"n": "a"}}
+
+
+async def test_an_upload_that_takes_longer_than_it_is_kept_is_refused(
+    api: Api, site: str, context: Context, clock: FakeClock, draft: str
+) -> None:
+    await put(api, site, draft, lines("a"))
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield lines("b").encode()
+        await eventually(lambda: begun(context, 2))
+        clock.advance(UPLOADS_KEPT / 1_000 + 1)
+        await Housekeeper(context).step()
         yield lines("c").encode()
 
     await put(api, site, draft, slowly(), 409)
