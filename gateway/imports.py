@@ -10,7 +10,7 @@ from gateway import audit
 from gateway.context import Context
 from gateway.errors import FieldError, InvalidRequest
 from gateway.push_subscription import parse_push_subscription
-from gateway.subscription_fields import check_fields
+from gateway.subscription_fields import check_fields, check_totals
 from gateway.subscription_lines import MAX_LINE, SubscriptionLine, split_lines
 from gateway.webpush.keys import encode_base64url
 from storage import audit as stored_audit
@@ -19,7 +19,7 @@ from storage.audit import AuditEntry
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.keys import ApplicationServerKey, KeyState
-from storage.subscriptions import Imported, NewSubscription
+from storage.subscriptions import Imported, NewSubscription, Subscription
 
 MAX_ERRORS = 100  # reported one by one; the rest is only counted
 
@@ -39,7 +39,9 @@ class ImportResult(Struct, kw_only=True):
     lines: Annotated[int, Meta(description="Lines that are not empty.")] = 0
     added: int = 0
     known: Annotated[int, Meta(description="Known before with the same keys: refreshed.")] = 0
-    refused: Annotated[int, Meta(description="Malformed, or known with other keys.")] = 0
+    refused: Annotated[
+        int, Meta(description="Malformed, known with other keys, or too much with what is known.")
+    ] = 0
     errors: Annotated[list[LineError], Meta(description=f"The first {MAX_ERRORS}, by line.")] = []
 
 
@@ -115,13 +117,15 @@ class _Import:
         self.batch, self._numbers = [], []
 
         async def body(tx: Transaction) -> Imported:
-            return await subscriptions.add_many(tx, self._site_id, batch, now)
+            return await subscriptions.add_many(tx, self._site_id, batch, now, _fits)
 
         imported = await self._context.database.write(body)
         self.result.added += imported.added
         self.result.known += imported.known
         for place in imported.conflicts:
             self._refuse(numbers[place], [FieldError("endpoint", "The endpoint is known with other keys.")])
+        for place in imported.overfull:
+            self._refuse(numbers[place], [_OVERFULL])
 
     def _parse(self, line: bytes | None) -> NewSubscription:
         """InvalidRequest with what is wrong."""
@@ -172,3 +176,11 @@ class _Import:
         self.result.refused += 1
         free = MAX_ERRORS - len(self.result.errors)
         self.result.errors += [LineError(number, each.path, each.message) for each in errors[:free]]
+
+
+def _fits(merged: Subscription) -> bool:
+    """Its own browser could not refresh one that has too many."""
+    return not check_totals(merged.tags, merged.attributes)
+
+
+_OVERFULL = FieldError("", "With what is known of it there would be too many tags or attributes.")

@@ -99,6 +99,7 @@ class Imported:
     added: int
     known: int
     conflicts: tuple[int, ...]  # positions in the list: endpoints known with other keys
+    overfull: tuple[int, ...] = ()  # those whose tags or attributes would be too many with what is known
 
 
 class MemberRow(NamedTuple):

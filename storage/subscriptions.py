@@ -1,6 +1,6 @@
 """Subscriptions of a site: stored, found, changed and ended. Their types are in storage.subscription."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace as copy
 
 from storage import automations, recent_pushes, withdrawals
@@ -146,16 +146,21 @@ async def erase(tx: Transaction, site_id: int, id: int, now: int) -> None:
 
 
 async def add_many(
-    tx: Transaction, site_id: int, rows: Sequence[tuple[int, NewSubscription]], now: int
+    tx: Transaction,
+    site_id: int,
+    rows: Sequence[tuple[int, NewSubscription]],
+    now: int,
+    fits: Callable[[Subscription], bool] = lambda _: True,
 ) -> Imported:
     """Imports (id, subscription) pairs, a page of some hundred at a time.
 
-    An endpoint that is known with the same keys gets the tags and attributes merged and keeps id and state.
+    An endpoint that is known with the same keys gets the tags and attributes merged and keeps id and state;
+    where the merged one does not fit it stays as it is.
     """
     known = {s.endpoint: s for s in await _by_endpoints(tx, site_id, [new.endpoint for _, new in rows])}
     fresh: dict[str, tuple[int, NewSubscription]] = {}
-    said: dict[int, list[NewSubscription]] = {}
-    conflicts = []
+    said: dict[int, list[tuple[int, NewSubscription]]] = {}
+    conflicts, overfull = [], []
     for position, (id, new) in enumerate(rows):
         old = known.get(new.endpoint)
         earlier = fresh.get(new.endpoint)
@@ -164,16 +169,21 @@ async def add_many(
             conflicts.append(position)
         elif old:
             if merge(old, new) != old:
-                said.setdefault(old.id, []).append(new)
+                said.setdefault(old.id, []).append((position, new))
         elif earlier is None:
             fresh[new.endpoint] = (id, new)
     await tx.execute_many(_SQL["add"], [added_values(site_id, id, new, now) for id, new in fresh.values()])
     for id in sorted(said):
         merged = await _get_to_change(tx, site_id, id)
-        for new in said[id]:
-            merged = merge(merged, new)
+        for position, new in said[id]:
+            more = merge(merged, new)
+            if fits(more):
+                merged = more
+            else:
+                overfull.append(position)
         await _save(tx, merged)
-    return Imported(len(fresh), len(rows) - len(fresh) - len(conflicts), tuple(conflicts))
+    refused = len(conflicts) + len(overfull)
+    return Imported(len(fresh), len(rows) - len(fresh) - refused, tuple(conflicts), tuple(overfull))
 
 
 async def count_by_state(tx: Transaction, site_id: int) -> dict[SubscriptionState, int]:

@@ -107,6 +107,22 @@ async def test_an_import_does_not_take_over_what_is_known_with_other_keys(
     ]
 
 
+async def test_an_import_never_gives_a_browser_more_than_it_could_refresh(
+    api: Api, site: str, path: str
+) -> None:
+    mine, page = push_subscription(), Page(api.with_token(None), site)
+    await page.subscribe(mine)
+    first, second = ([f"{letter}{n}" for n in range(30)] for letter in "ab")
+    result = await imported(api, path, text_of([mine | {"tags": first}, mine | {"tags": second}]))
+    assert (result["added"], result["known"], result["refused"]) == (0, 1, 1)
+    assert [each["line"] for each in result["errors"]] == [2]
+    assert (await api.get(path))["items"][0]["tags"] == first
+    attributes = {f"a{n}": n for n in range(30)}, {f"b{n}": n for n in range(30)}
+    for each, known in zip(attributes, (1, 0), strict=True):
+        assert (await imported(api, path, text_of([mine | {"attributes": each}])))["known"] == known
+    await page.subscribe(mine, 200)
+
+
 async def test_line_ends_of_other_systems_and_empty_lines_do_no_harm(api: Api, path: str) -> None:
     first, second = (json.dumps(line()).encode() for _ in range(2))
     result = await imported(api, path, b"\r\n" + first + b"\r\n\r\n  \r\n" + second)
