@@ -26,6 +26,7 @@ from liquid.token import Token
 
 from gateway.campaigns.liquid_filters import FILTERS, Encoded, text_of
 from gateway.campaigns.liquid_marks import find_bad_mark
+from gateway.campaigns.liquid_plain import WHOLE_URL, plain_parts, put_together
 
 MOST_OUTPUT: Final = 4_096  # bytes of one text: more than a push can carry
 # Characters of template that the loops in all texts of one recipient may go through: about 10 ms at worst.
@@ -34,7 +35,6 @@ MOST_LOCALS: Final = 16_384  # bytes that a text's own variables take
 
 VARIABLES: Final = ("attributes", "external_id", "language", "data", "recipient")
 
-_WHOLE_URL: Final = "!#$%&'()*+,/:;=?@[]~"  # what a value that begins a URL keeps: it is one itself
 _TAGS = (
     Literal,
     Illegal,
@@ -71,7 +71,7 @@ class _PutIn(OutputNode):
         value = self.expression.evaluate(context)
         text = value if isinstance(value, str) else text_of(value)
         if isinstance(buffer, UrlBuffer) and not isinstance(value, Encoded):
-            text = quote(text, safe="" if buffer.size else _WHOLE_URL)
+            text = quote(text, safe="" if buffer.size else WHOLE_URL)
         return buffer.write(text)
 
 
@@ -91,7 +91,7 @@ class _Loop(for_tag.ForNode):
         self._size = len(str(block))
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        assert isinstance(context, Reading), "it is made for no other"
+        assert isinstance(context, Context), "it is made for no other"
         context.body = self._size
         return super().render_to_output(context, buffer)
 
@@ -100,8 +100,8 @@ class _For(for_tag.ForTag):
     node_class = _Loop
 
 
-class Reading(RenderContext):
-    """What one recipient's texts are rendered from."""
+class Context(RenderContext):
+    """What the library renders one recipient's texts from."""
 
     __slots__ = ("_looped", "body")
 
@@ -117,14 +117,32 @@ class Reading(RenderContext):
             raise LoopIterationLimitError("loops go round too often", token=None)
 
 
+class Reading:
+    """What one recipient's texts are rendered from."""
+
+    __slots__ = ("_context", "values")
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self.values = values
+        self._context: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        """Made for those who need it: that takes as long as to render."""
+        if self._context is None:
+            self._context = Context(self.values)
+        return self._context
+
+
 class Text:
     """A text of a notification, compiled."""
 
-    __slots__ = ("_buffer", "_nodes", "variables")
+    __slots__ = ("_is_url", "_nodes", "_plain", "variables")
 
     def __init__(self, nodes: Sequence[Node], variables: frozenset[str], *, is_url: bool) -> None:
         self._nodes = nodes
-        self._buffer = UrlBuffer if is_url else LimitedStringIO
+        self._plain = plain_parts(nodes)
+        self._is_url = is_url
         self.variables = variables  # the VARIABLES that it reads
 
     @property
@@ -135,11 +153,16 @@ class Text:
 
     def render(self, reading: Reading) -> str:
         """LiquidError, and whatever a filter makes of a value that it was not meant for."""
-        buffer = self._buffer(MOST_OUTPUT, newline="")  # as it is
-        if reading.locals:
-            reading.locals.clear()  # each text is a template of its own
+        if self._plain is not None:
+            text = put_together(self._plain, reading.values, is_url=self._is_url)
+            if text is not None:
+                return text
+        buffer = (UrlBuffer if self._is_url else LimitedStringIO)(MOST_OUTPUT, newline="")  # as it is
+        context = reading.context
+        if context.locals:
+            context.locals.clear()  # each text is a template of its own
         for node in self._nodes:
-            node.render(reading, buffer)
+            node.render(context, buffer)
         return buffer.getvalue()
 
 
@@ -191,7 +214,7 @@ def check_nodes(node: Node, source: str) -> None:
                     raise TemplateError("a range is counted from its beginning", _line_of(each, source))
             elif isinstance(each, RangeLiteral) and not isinstance(expression, LoopExpression):
                 raise TemplateError("a range stands in a `for` only", _line_of(each, source))
-    for child in node.children(Reading({}), include_partials=False):
+    for child in node.children(Context({}), include_partials=False):
         check_nodes(child, source)
 
 

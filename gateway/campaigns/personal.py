@@ -7,7 +7,7 @@ notification cannot do without: then nothing is sent, never half of it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from liquid.exceptions import LiquidInterrupt, ResourceLimitError
 from msgspec import json, to_builtins
@@ -34,8 +34,7 @@ class RenderFailed(Exception):
         self.endless = endless
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """What is known of a recipient, as templates name it."""
 
     attributes: str | None = None  # JSON
