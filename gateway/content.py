@@ -152,7 +152,8 @@ Translations = Annotated[
 class Content(Struct, frozen=True, omit_defaults=True):
     """`utm` is what its links get: the message's own over the site's, as they were when it was made.
 
-    `valid_until`: milliseconds since the epoch.
+    `valid_until`: milliseconds since the epoch. `expires_at`: what was asked for beside it, of which the
+    message's own is the earlier one.
     """
 
     notification: Notification
@@ -161,6 +162,7 @@ class Content(Struct, frozen=True, omit_defaults=True):
     fallback: Notification | None = None
     utm: Utm | None = None
     valid_until: int | None = None
+    expires_at: int | None = None
 
 
 _http_url = compile_pattern(_HTTP_URL).match

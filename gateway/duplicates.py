@@ -54,7 +54,8 @@ async def _audience(context: Context, original: Message) -> AudienceSpec:
 def _copy(context: Context, original: Message, audience: AudienceSpec, now: int) -> Message:
     rules = read_rules(original)
     send_at = original.send_at if original.send_at > now else None
-    content, expires_at = read_content(original), original.expires_at
+    content = read_content(original)
+    expires_at = original.expires_at if content.valid_until is None else content.expires_at
     starts_at = max(now, send_at or now)
     if expires_at is not None and expires_at <= starts_at:
         expires_at = None

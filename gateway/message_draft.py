@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from gateway.audience import AudienceSpec, write_audience
 from gateway.campaigns.best_hour import check_best_hour
@@ -73,7 +73,7 @@ def make_message(
         state=MessageState.DRAFT if draft.is_draft else MessageState.SCHEDULED,
         priority=priority,
         lane=TRANSACTIONAL if priority is Priority.TRANSACTIONAL else BULK,
-        content=write_content(draft.content),
+        content=write_content(_with_end(draft)),
         audience_spec=write_audience(draft.audience),
         ttl=draft.content.options.ttl,
         rate=draft.rate,
@@ -129,6 +129,12 @@ def _starts_at(draft: Draft, now: int) -> int:
         assert following is not None, "was checked"
         return following
     return now if draft.send_at is None else draft.send_at
+
+
+def _with_end(draft: Draft) -> Content:
+    """Its content, with the `expires_at` that was asked for where `valid_until` may hide it."""
+    expires_at = None if draft.content.valid_until is None else draft.expires_at
+    return structs.replace(draft.content, expires_at=expires_at)
 
 
 def _every(rules: Rules, now: int) -> int | None:

@@ -90,6 +90,21 @@ async def test_a_change_moves_it_or_takes_it_away(api: Api, site: str, clock: Fa
     assert [error["path"] for error in problem["errors"]] == ["valid_until"]
 
 
+async def test_an_end_that_was_asked_for_is_kept_behind_it(api: Api, site: str, clock: FakeClock) -> None:
+    until, end = moment(clock, hours=2), moment(clock, hours=3)
+    for expires_at in (until, end):
+        made = await api.new_message(site, draft=True, valid_until=until, expires_at=expires_at)
+        path = f"/v1/sites/{site}/messages/{made['id']}"
+        assert made["expires_at"] == until
+        assert (await api.patch(path, {"rate": 5}))["expires_at"] == until
+        copy = await api.post(f"{path}/duplicate", status=200)
+        for shown in (path, f"/v1/sites/{site}/messages/{copy['id']}"):
+            later = await api.patch(shown, {"valid_until": moment(clock, hours=9)})
+            assert later["expires_at"] == expires_at
+            gone = await api.patch(shown, {"valid_until": None})
+            assert (gone["valid_until"], gone["expires_at"]) == (None, expires_at)
+
+
 async def test_a_duplicate_has_it_unless_it_has_passed(api: Api, site: str, clock: FakeClock) -> None:
     until = moment(clock, hours=2)
     message = await api.new_message(site, valid_until=until, fallback={"title": "More offers"})

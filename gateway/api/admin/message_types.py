@@ -231,8 +231,7 @@ def merge(
     send_at = max(before.send_at, now) if was_draft else before.send_at
     rules = _rules(change, read_rules(before))
     content = read_content(before)
-    # One that goes with `valid_until` goes on doing so.
-    expires_at = None if before.expires_at == content.valid_until else before.expires_at
+    expires_at = before.expires_at if content.valid_until is None else content.expires_at
     return Draft(
         content=_content(change, content),
         audience=_audience(change, read_audience(before.audience_spec)),
@@ -262,6 +261,7 @@ def _audience(change: MessageChange, before: AudienceSpec) -> AudienceSpec:
 def _content(change: MessageChange, before: Content) -> Content:
     """As `_rules`."""
     given = {name: getattr(change, name, UNSET) for name in Content.__struct_fields__}
+    del given["expires_at"]  # the draft's
     given["valid_until"] = _time(change.valid_until, before.valid_until, "valid_until")
     if given["translations"] is None:
         given["translations"] = {}
