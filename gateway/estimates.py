@@ -65,12 +65,13 @@ class Estimates:
         condition = await self._database.read(lambda tx: self._condition(tx, site_id, audience))
         if condition is None:
             return await self._database.read_apart(lambda tx: _count_named(tx, site_id, audience))
+        sent = await self._database.read_apart(lambda tx: audiences.look(tx, site_id, condition))
         found: Counter[str] = Counter()
         after_id, last = 0, False
         while not last:
 
             async def look(tx: Transaction, after_id: int = after_id) -> audiences.Window:
-                return await audiences.count(tx, site_id, condition, after_id, MAX_ID, self._window)
+                return await audiences.count(tx, site_id, condition, after_id, MAX_ID, self._window, sent)
 
             rows, after_id, last = await self._database.read_apart(look)
             found.update(dict(rows))

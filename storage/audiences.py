@@ -7,18 +7,15 @@ to answer than one that holds for everybody, and no read transaction outlives a 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from storage.condition_sql import ACCEPTED_WITHIN, Looked, Writer
+from storage.condition_sql import Writer
 from storage.conditions import Condition, Every, HasTag, driving_tag, times_received
 from storage.database import Row, Transaction, Value
+from storage.ids import MAX_ID
 from storage.queries import Query, load, make
-from storage.rollups import HOUR
+from storage.received import Sent, receivers, sent_about
 from storage.subscription import RecipientRow
 
 _SQL = load("audiences")
-
-# Of messages with at most so many accepted, the receivers are read once for a window; of larger ones each
-# subscription's delivery is looked up. A thousand order confirmations must not be a thousand look-ups each.
-_FEW = 1_000
 
 _SCAN = "subscriptions s where s.site_id = $1 and s.id > $2 and s.id <= $3"
 # The tag's index leads, on both databases: `offset 0` is PostgreSQL's fence, `cross join` SQLite's.
@@ -63,12 +60,26 @@ async def step(
 
 
 async def count(
-    tx: Transaction, site_id: int, condition: Condition, after_id: int, ceiling: int, size: int
+    tx: Transaction,
+    site_id: int,
+    condition: Condition,
+    after_id: int,
+    ceiling: int,
+    size: int,
+    sent: Mapping[int, Sent] | None = None,
 ) -> Window:
-    """As `step`, with rows (provider, how many)."""
-    return await _window(
-        tx, site_id, condition, after_id, ceiling, size, "select s.provider, count(*)", "group by s.provider"
-    )
+    """As `step`, with rows (provider, how many). `sent`: what `look` found for all windows of one count."""
+    select, tail = "select s.provider, count(*)", "group by s.provider"
+    return await _window(tx, site_id, condition, after_id, ceiling, size, select, tail, sent)
+
+
+async def look(
+    tx: Transaction, site_id: int, condition: Condition, after_id: int = 0, ceiling: int = MAX_ID
+) -> Mapping[int, Sent]:
+    """By the `since` of each ReceivedSince what was sent to subscriptions with after_id < id <= ceiling."""
+    return {
+        since: await sent_about(tx, site_id, since, after_id, ceiling) for since in times_received(condition)
+    }
 
 
 async def _window(
@@ -80,6 +91,7 @@ async def _window(
     size: int,
     select: str,
     tail: str,
+    sent: Mapping[int, Sent] | None = None,
 ) -> Window:
     tag = driving_tag(condition)
     if tag is None:
@@ -87,10 +99,13 @@ async def _window(
     else:
         found = await tx.fetch_one(_SQL["window_of_tag"], site_id, after_id, ceiling, size - 1, tag)
     end = ceiling if found is None else found[0]
-    looked = {
-        since: await _look(tx, site_id, since, after_id, end) for since in sorted(times_received(condition))
+    if sent is None:
+        sent = await look(tx, site_id, condition, after_id, end)
+    received = {
+        since: await receivers(tx, site_id, since, about, after_id, end, size, tag)
+        for since, about in sent.items()
     }
-    query, args = _query(site_id, condition, after_id, end, looked, select, tail)
+    query, args = _query(site_id, condition, after_id, end, received, select, tail)
     return Window(await tx.fetch(query, *args), end, found is None)
 
 
@@ -99,12 +114,12 @@ def _query(
     condition: Condition,
     after_id: int,
     end: int,
-    looked: Mapping[int, Looked],
+    received: Mapping[int, Sequence[int]],
     select: str,
     tail: str,
 ) -> tuple[Query, Sequence[Value]]:
     """The text holds no value of the condition, only constants and numbers of parameters."""
-    writer, tag, source = Writer([site_id, after_id, end], looked), driving_tag(condition), _SCAN
+    writer, tag, source = Writer([site_id, after_id, end], received), driving_tag(condition), _SCAN
     if tag is not None:
         writer.add(tag)
         source = _BY_TAG
@@ -120,12 +135,3 @@ def _rest(condition: Condition, tag: str | None) -> Condition:
         return Every(())
     assert isinstance(condition, Every), "a tag drives from the top conjunction only"
     return Every(tuple(_rest(part, tag) if driving_tag(part) == tag else part for part in condition.parts))
-
-
-async def _look(tx: Transaction, site_id: int, since: int, after_id: int, end: int) -> Looked:
-    """For those whose `accepted_at` does not say whether it was before `since` or later."""
-    until = since + ACCEPTED_WITHIN + HOUR
-    counted = await tx.fetch(_SQL["accepted_between"], site_id, since - since % HOUR, until)
-    few = [id for id, n in counted if n <= _FEW]
-    found = await tx.fetch(_SQL["accepted_of"], site_id, few, after_id, end, since) if few else ()
-    return Looked([id for id, n in counted if n > _FEW], sorted({row[0] for row in found}))

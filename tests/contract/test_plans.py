@@ -85,6 +85,34 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         ([1],),
         ["messages USING INDEX messages_withdrawals (parent_id=?)"],
     ),
+    ("received", "accepted_between", (1, 2, 3), ["rollups USING PRIMARY KEY (site_id=?)"]),
+    (
+        "received",
+        "accepted_of",
+        (1, [2], 3, 4, 5),
+        ["d USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id>? AND subscription_id<?)"],
+    ),
+    (
+        "received",
+        "accepted_by",
+        (1, [2], [3], 4),
+        ["d USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)"],
+    ),
+    (
+        "received",
+        "doubtful",
+        (1, 2, 3, 4, 5),
+        ["acceptances USING PRIMARY KEY (site_id=? AND subscription_id>? AND subscription_id<?)"],
+    ),
+    (
+        "received",
+        "doubtful_of_tag",
+        (1, 2, 3, 4, 5, "a"),
+        [
+            "t USING PRIMARY KEY (site_id=? AND tag=? AND subscription_id>? AND subscription_id<?)",
+            "a USING PRIMARY KEY (site_id=? AND subscription_id=?)",
+        ],
+    ),
     ("subscriptions", "gone", _ROWS, ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
     (
         "subscriptions",
