@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from msgspec import structs
 
 from gateway import audit, series
-from gateway.audience import uploaded_list
+from gateway.audience import read_audience, uploaded_list
 from gateway.campaigns.automations import AUTOMATION_PAUSED
 from gateway.campaigns.freezing import is_expression, unknown_names
+from gateway.campaigns.rules import read_rules
 from gateway.campaigns.utm import merge_utm
 from gateway.categories import unknown_categories
 from gateway.context import Context
@@ -87,11 +88,21 @@ async def with_utm(context: Context, site_id: int, draft: Draft) -> Draft:
     return draft if utm is None else replace(draft, content=structs.replace(draft.content, utm=utm))
 
 
-async def check_names(context: Context, site_id: int, draft: Draft) -> None:
-    """InvalidRequest when it names a category, a segment or a message that the site has not."""
+async def check_names(context: Context, site_id: int, draft: Draft, kept: Message | None = None) -> None:
+    """InvalidRequest when it names a category, a segment or a message that the site has not.
+
+    What `kept`, the message before a change, names in the same place is not looked at.
+    """
     audience, category = draft.audience, draft.rules.category
-    if is_expression(audience) and (
-        errors := await context.database.read(lambda tx: unknown_names(tx, site_id, audience, "audience"))
+    known = None if kept is None else read_audience(kept.audience_spec)
+    if kept is not None and read_rules(kept).category == category:
+        category = None
+    if (
+        audience != known
+        and is_expression(audience)
+        and (
+            errors := await context.database.read(lambda tx: unknown_names(tx, site_id, audience, "audience"))
+        )
     ):
         raise InvalidRequest("The audience is not valid.", errors)
     if category is not None and (
@@ -181,9 +192,13 @@ async def page_of_messages(
 
 
 async def change_message(
-    context: Context, actor: str, site_id: int, message_id: int, change: Callable[[Message], Draft]
+    context: Context, actor: str, site_id: int, message_id: int, change: Callable[[Message, str], Draft]
 ) -> MessageWithProgress:
-    """Give it what `change` makes of it. WrongState once it has started; otherwise as `create_message`."""
+    """Give it what `change` makes of it and the site's time zone. WrongState once it has started.
+
+    A category or a segment that it has already may have been deleted, until it is to start. Otherwise as
+    `create_message`.
+    """
     note = audit.entry(context, actor, "message.changed", encode_id(Kind.MESSAGE, message_id), site_id)
     for _ in range(_TRIES):
         before = (await get_message(context, site_id, message_id)).message
@@ -191,8 +206,10 @@ async def change_message(
             raise WrongState("A withdrawal shows what the message says: cancel it instead.")
         if before.state not in CHANGEABLE:
             raise _wrong_state(before, "changed")
-        draft = change(before)
-        await check_names(context, site_id, draft)
+        site = await context.database.read(lambda tx: sites.get(tx, site_id))
+        draft = change(before, read_settings(site).timezone)
+        released = before.state is MessageState.DRAFT and not draft.is_draft
+        await check_names(context, site_id, draft, kept=None if released else before)
         wanted = make_message(
             await with_utm(context, site_id, draft),
             id=message_id,

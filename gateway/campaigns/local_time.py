@@ -75,6 +75,11 @@ def first_moment(rule: LocalTime) -> int:
     return _in_utc(_parse(rule.at)) - FIRST_ZONE
 
 
+def moment_at_home(rule: LocalTime, site_zone: str) -> int:
+    """When the site's clock shows it: that is what is left of the rule when it is taken away."""
+    return moment_of(zone_or(site_zone, "UTC"), _parse(rule.at))
+
+
 def check_local_time(
     rule: LocalTime | None, send_at: int | None, expires_at: int | None, now: int, *, misfires: bool = False
 ) -> list[FieldError]:

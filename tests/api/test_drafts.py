@@ -122,6 +122,27 @@ async def test_every_rule_is_given_and_taken_away_before_the_start(
     assert (await api.patch(path, {name: None}))[name] == message[name]
 
 
+async def test_what_names_something_deleted_is_changed_but_not_released(api: Api, site: str) -> None:
+    segment = await api.post(f"/v1/sites/{site}/segments", {"name": "VIPs", "where": {"tag": "vip"}})
+    category = await api.post(f"/v1/sites/{site}/categories", {"name": "offers", "title": "Offers"})
+    named = {"audience": {"segment": segment["id"]}, "category": "offers"}
+    scheduled = await api.new_message(site, send_at="2099-01-01T00:00:00Z", **named)
+    draft = await api.new_message(site, draft=True, **named)
+    await api.delete(f"/v1/sites/{site}/segments/{segment['id']}")
+    await api.delete(f"/v1/sites/{site}/categories/{category['id']}")
+    for message in (scheduled, draft):
+        path = f"/v1/sites/{site}/messages/{message['id']}"
+        changed = await api.patch(path, {"rate": 5})
+        assert {name: changed[name] for name in ("rate", *named)} == {"rate": 5, **named}
+    path = f"/v1/sites/{site}/messages/{draft['id']}"
+    problem = await api.patch(path, {"draft": False}, 400)
+    assert [error["path"] for error in problem["errors"]] == ["audience.segment"]
+    problem = await api.patch(path, {"draft": False, "audience": {"all": True}}, 400)
+    assert [error["path"] for error in problem["errors"]] == ["category"]
+    released = await api.patch(path, {"draft": False, "audience": {"all": True}, "category": None})
+    assert released["state"] == "scheduled"
+
+
 @pytest.mark.parametrize("name", RULES)
 async def test_a_draft_with_any_rule_is_released(api: Api, site: str, name: str) -> None:
     draft = await api.new_message(site, draft=True, **{name: RULES[name]})

@@ -12,7 +12,7 @@ from gateway.audience import AudienceSpec, read_audience
 from gateway.campaigns.auto_pause import AutoPause
 from gateway.campaigns.best_hour import BestHour
 from gateway.campaigns.categories import CategoryName
-from gateway.campaigns.local_time import LocalTime
+from gateway.campaigns.local_time import LocalTime, moment_at_home
 from gateway.campaigns.quiet_hours import WithQuietHours
 from gateway.campaigns.recurrence import Misfire, Recurrence
 from gateway.campaigns.rollout import Rollout
@@ -219,17 +219,26 @@ def read_draft(new: NewMessage, audience: AudienceSpec | None = None) -> Draft:
 
 
 def merge(
-    change: MessageChange, before: messages.Message, *, now: int, template_options: Options | None = None
+    change: MessageChange,
+    before: messages.Message,
+    site_zone: str,
+    *,
+    now: int,
+    template_options: Options | None = None,
 ) -> Draft:
     """The draft of the message as it is to be. A time to start that passed while it was one means now.
 
-    A message that was made of the template already keeps its options.
+    A message that was made of the template already keeps its options. Without its local time it comes when
+    the site's clock shows that.
     """
     if change.options is UNSET and template_options and change.template != read_rules(before).template:
         change = replace(change, options=template_options)
     was_draft = before.state is MessageState.DRAFT
     send_at = max(before.send_at, now) if was_draft else before.send_at
-    rules = _rules(change, read_rules(before))
+    known = read_rules(before)
+    rules = _rules(change, known)
+    if known.local_time is not None and rules.local_time is None:
+        send_at = max(now, moment_at_home(known.local_time, site_zone))
     content = read_content(before)
     expires_at = before.expires_at if content.valid_until is None else content.expires_at
     return Draft(
