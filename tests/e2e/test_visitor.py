@@ -94,17 +94,41 @@ async def test_reports_refused_for_a_while_are_counted_in_the_end(
     await eventually(lambda: website.results_are(message_id, displayed=1, clicked=1), within=20)
 
 
-async def test_a_topic_replaces_what_waits_for_a_browser_that_is_closed(
+async def test_a_browser_that_was_closed_shows_neither_what_a_topic_replaced_nor_what_was_withdrawn(
     browser: Browser, website: Website
 ) -> None:
     _, subscription_id = await website.subscribe(browser)
-    older, newer = f"Older at {website.site.origin}", f"Newer at {website.site.origin}"
+    older, newer, wrong, fallback = (
+        f"{what} at {website.site.origin}" for what in ("Older", "Newer", "Wrong", "Instead")
+    )
     async with browser.closed():
+        message_id = await website.send_withdrawable(subscription_id, wrong, fallback)
+        await eventually(partial(website.progress_is, message_id, accepted=1))
+        await website.withdraw(message_id)
+        until = datetime.now(UTC) + timedelta(seconds=1.5)  # a push in its place has a TTL of one
         for title in (older, newer):
             message_id = await website.send_to(subscription_id, {"topic": "sale"}, title=title)
             await eventually(partial(website.progress_is, message_id, accepted=1))
+        await eventually(lambda: datetime.now(UTC) > until)
     await browser.notifications.wait_for(newer)
-    assert older not in [shown.title for shown in browser.notifications.shown]
+    assert not {older, wrong, fallback}.intersection(shown.title for shown in browser.notifications.shown)
+
+
+async def test_what_is_withdrawn_from_the_screen_gives_way_to_its_fallback(
+    browser: Browser, website: Website, door: Door
+) -> None:
+    _, subscription_id = await website.subscribe(browser)
+    wrong, fallback = f"Wrong at {website.site.origin}", f"Instead at {website.site.origin}"
+    async with door.shut():  # so that nobody knows that it is shown
+        message_id = await website.send_withdrawable(subscription_id, wrong, fallback)
+        shown = await browser.notifications.wait_for(wrong)
+        withdrawal_id = await website.withdraw(message_id)
+        if browser.name == "firefox":  # Mozilla keeps it no longer, and says nothing to the browser
+            return
+        instead = await browser.notifications.wait_for(fallback)
+    assert shown.id == instead.id or shown.id in browser.notifications.closed
+    browser.notifications.click(instead)
+    await eventually(lambda: website.results_are(withdrawal_id, displayed=1, clicked=1), within=20)
 
 
 async def test_unsubscribing_on_the_page_ends_the_subscription_at_the_gateway(

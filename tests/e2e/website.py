@@ -77,6 +77,21 @@ class Website:
     ) -> str:
         return await self.send({"subscriptions": [subscription_id]}, options, **notification)
 
+    async def send_withdrawable(self, subscription_id: str, title: str, fallback: str) -> str:
+        body = {
+            "notification": {"title": title},
+            "audience": {"subscriptions": [subscription_id]},
+            "withdrawable": True,
+            "fallback": {"title": fallback},
+        }
+        return str((await self.gateway.post(f"{self.path}/messages", body))["id"])
+
+    async def withdraw(self, message_id: str) -> str:
+        """The withdrawal's id, once push services have done their part."""
+        withdrawal = await self.gateway.post(f"{self.path}/messages/{message_id}/withdraw", {})
+        await eventually(lambda: self.progress_is(withdrawal["id"], audience=1, accepted=1))
+        return str(withdrawal["id"])
+
     async def message(self, message_id: str) -> dict[str, Any]:
         found: dict[str, Any] = await self.gateway.get(f"{self.path}/messages/{message_id}")
         return found

@@ -128,6 +128,7 @@ class Autopush:
 
         key = decode(message["key"]) if message.get("key") else None
         agent.channels[channel] = self._push_service.open_resource(HOST, key, receive)
+        agent.channels[channel].take_back = agent.mailbox.settle
         await socket.send_json(
             {
                 "messageType": "register",

@@ -53,6 +53,7 @@ class Resource(Target):
 
     endpoint: str = ""
     receive: Receive = lambda push, message_id: None
+    take_back: Callable[[str], None] = lambda message_id: None  # of a message that was DELETEd
     answers: deque[Reply] = field(default_factory=deque)
     arrivals: list[Arrival] = field(default_factory=list)
 
@@ -98,6 +99,7 @@ class PushService:
         self._clock = clock
         self._certificate = authority.issue("localhost", "127.0.0.1", *HOSTS)
         self._resources: dict[tuple[str, str], Resource] = {}
+        self._messages: dict[tuple[str, str], tuple[Resource, str]] = {}  # by address: whose, and its id
         self._runner: web.AppRunner | None = None
 
     @property
@@ -155,7 +157,10 @@ class PushService:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         push = Push(request.method, request.headers, await request.read())
-        resource = self._resources.get((request.host.removesuffix(":443"), request.raw_path))
+        address = (request.host.removesuffix(":443"), request.raw_path)
+        if address in self._messages:
+            return self._answer_deletion(push, *self._messages[address], request.host)
+        resource = self._resources.get(address)
         reply = self._decide(push, resource, request.host)
         arrival = Arrival(push, reply, time.monotonic())
         self.arrivals.append((resource, arrival))
@@ -168,8 +173,20 @@ class PushService:
             await asyncio.sleep(reply.delay)
         if reply.hang_up and request.transport is not None:
             request.transport.abort()
-        location = {"Location": f"https://{request.host}/m/{message_id}"} if reply.status == 201 else {}
+        location = {}
+        if reply.status == 201 and resource is not None:
+            location = {"Location": f"https://{request.host}/m/{message_id}"}
+            self._messages[_address(location["Location"])] = (resource, message_id)
         return web.Response(status=reply.status, body=reply.body, headers={**location, **reply.headers})
+
+    def _answer_deletion(self, push: Push, resource: Resource, message_id: str, host: str) -> web.Response:
+        """Of a message that was accepted, whether or not it was delivered: autopush does not look."""
+        deletes = push.method == "DELETE" and _RULES.get(host.removesuffix(":443")) is mozilla.judge
+        reply = Reply(204) if deletes else self._decide(push, None, host)
+        self.arrivals.append((resource, Arrival(push, reply, time.monotonic())))
+        if reply.status < 300:
+            resource.take_back(message_id)
+        return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
 
     def _decide(self, push: Push, resource: Resource | None, host: str) -> Reply:
         if self.override is not None and (reply := self.override(push, resource)) is not None:

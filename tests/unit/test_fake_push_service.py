@@ -24,6 +24,7 @@ DAY = 24 * 3600
 class Stand:
     def __init__(self, directory: Path) -> None:
         authority = Authority(directory)
+        self.service_ca = authority.ca_file
         self.service = PushService(authority, clock=lambda: NOW)
         self.proxy = ConnectProxy({})
         self.sender = ReferenceSender(authority.ca_file)
@@ -180,3 +181,20 @@ async def test_the_proxy_leads_nowhere_but_to_its_routes(stand: Stand) -> None:
     with pytest.raises(requests.exceptions.ProxyError):
         await stand.send(subscription)
     assert stand.proxy.refused == ["example.com:443"]
+
+
+async def test_mozilla_deletes_what_it_keeps_and_others_delete_nothing(stand: Stand) -> None:
+    for host, expected in ((MOZILLA, 204), (FCM, 405), (APPLE, 405), (WNS, 405)):
+        subscription = stand.subscribe(host)
+        taken_back: list[str] = []
+        subscription.take_back = taken_back.append
+        location = (await stand.send(subscription)).headers["Location"]
+        answer = await asyncio.to_thread(
+            requests.delete,
+            location,
+            verify=str(stand.service_ca),
+            proxies={"https": stand.proxy.url},
+            timeout=10,
+        )
+        assert answer.status_code == expected
+        assert taken_back == ([location.rpartition("/")[2]] if expected == 204 else [])
