@@ -53,6 +53,8 @@ class Transaction(Protocol):
         """Wakes whoever waits for work, once this transaction has committed."""
 
 
+MOST_APART = 2  # looks at many rows at once: a slow one of one site holds nobody else's up
+
 Body = Callable[[Transaction], Coroutine[Any, Any, T]]
 
 
@@ -66,7 +68,7 @@ class Database(Protocol):
         """Runs `body` on a consistent snapshot that sees every write committed before."""
 
     async def read_apart(self, body: Body[T]) -> T:
-        """As `read`, for whoever looks at many rows: one at a time, and never in the way of `read`.
+        """As `read`, for whoever looks at many rows: MOST_APART at a time, and never in the way of `read`.
 
         A cancelled caller stops the statement that runs.
         """

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from storage.database import Body, Group, Row, Scalar, Value
+from storage.database import MOST_APART, Body, Group, Row, Scalar, Value
 from storage.doorbell import Doorbell
 from storage.errors import StorageUnavailable
 from storage.migrations import MIGRATIONS, Migration, check_version, postgres_text
@@ -94,14 +94,14 @@ class PostgresDatabase:
         self._doorbell = Doorbell()
         self._listener: asyncpg.Connection[asyncpg.Record] | None = None
         self._listening = asyncio.Lock()
-        self._apart = asyncio.Lock()
+        self._apart = asyncio.Semaphore(MOST_APART)
         self._closed = False
 
     async def read(self, body: Body[T]) -> T:
         return await self._transact(body, isolation="repeatable_read", readonly=True)
 
     async def read_apart(self, body: Body[T]) -> T:
-        async with self._apart:  # one connection of the pool at most; asyncpg cancels the statement
+        async with self._apart:  # so many connections of the pool at most; asyncpg cancels the statement
             return await self.read(body)
 
     async def write(self, body: Body[T]) -> T:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import aiosqlite
 
-from storage.database import Body
+from storage.database import MOST_APART, Body
 from storage.doorbell import Doorbell
 from storage.errors import StorageError, StorageUnavailable
 from storage.group_commit import GroupCommit, drive, hop
@@ -74,8 +74,8 @@ class SqliteDatabase:
         self._readers: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         for reader in readers:
             self._readers.put_nowait(reader)
-        self._apart = asyncio.Lock()
-        self._reader_apart: aiosqlite.Connection | None = None
+        self._apart = asyncio.Semaphore(MOST_APART)
+        self._readers_apart: list[aiosqlite.Connection] = []  # those that nobody reads with
         self._doorbell = Doorbell()
         self._seen = 0
         self._waiting = 0
@@ -97,9 +97,10 @@ class SqliteDatabase:
         async with self._apart:
             if self._closed:
                 raise StorageUnavailable("The database was closed; the gateway is stopping.")
-            reader = self._reader_apart  # most processes never need it
-            if reader is None:
-                reader = self._reader_apart = await _connect_reader(self._path, self._connections)
+            if not self._readers_apart:  # most processes never need one
+                # To its end also when the caller is cancelled: then the next one has it.
+                await asyncio.shield(asyncio.ensure_future(self._add_reader_apart()))
+            reader = self._readers_apart.pop()
             running = asyncio.ensure_future(hop(reader, lambda raw: _snapshot(raw, body)))
             try:
                 return await asyncio.shield(running)
@@ -108,6 +109,11 @@ class SqliteDatabase:
                 await asyncio.wait({running})  # whoever is next must not be interrupted in its place
                 running.cancelled() or running.exception()
                 raise
+            finally:
+                self._readers_apart.append(reader)
+
+    async def _add_reader_apart(self) -> None:
+        self._readers_apart.append(await _connect_reader(self._path, self._connections))
 
     async def write(self, body: Body[T]) -> T:
         return await self._writer.write(body)

@@ -274,6 +274,10 @@ async def test_a_look_apart_ends_with_its_caller_and_stands_in_nobodys_way(datab
     await asyncio.sleep(0.3)
     one = Query("one", "select 1", "select 1")
     assert list(map(tuple, await database.read(lambda tx: tx.fetch(one)))) == [(1,)]
+    found = await asyncio.wait_for(
+        database.read_apart(lambda tx: tx.fetch(one)), 5
+    )  # another's is not held up
+    assert list(map(tuple, found)) == [(1,)]
     assert not looking.done()
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
