@@ -56,8 +56,19 @@ async def due(tx: Transaction, now: int, limit: int) -> Sequence[Watched]:
     ]
 
 
+async def judge(tx: Transaction, known: Stages, answers: int, failures: int) -> bool:
+    """Compare and set: the message has been judged by its counters as they are now.
+
+    False, and nothing is changed, when somebody else has judged it since it was looked at.
+    """
+    judged_by = (known.answers, known.failures, answers, failures)
+    return bool(await tx.execute(_SQL["judge"], known.message_id, *judged_by))
+
+
 async def note(tx: Transaction, looked: Sequence[Stages]) -> None:
-    """What a look has found: `look_at`, `tried_at` and the counters. Nothing else is changed."""
+    """What a look has found: `look_at`, `tried_at` and the counters, which only grow. Nothing else is
+    changed.
+    """
     if looked:
         await tx.execute_many(
             _SQL["note"],

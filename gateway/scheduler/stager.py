@@ -65,7 +65,7 @@ class Stager:
                 known = replace(known, answers=total.answers, failures=total.failures)
                 reason = why_pause(rules.auto_pause, since)
                 if reason is not None:
-                    await self._pause(replace(known, look_at=now), reason, now)
+                    await self._pause(look.watched.stages, known, reason, now)
                     return replace(known, look_at=now + LOOK_AT_PAUSED)
         if not is_automatic(rules) or known.released_at is not None:
             return replace(known, look_at=now + LOOK_AGAIN if rules.auto_pause is not None else None)
@@ -101,17 +101,20 @@ class Stager:
         if await self._database.write(body):
             log.info("message.released", message_id=message_id, stopped=release.stop, reason=release.decision)
 
-    async def _pause(self, known: Stages, reason: str, now: int) -> None:
-        """With where the counters stand: after a resume it is judged by what comes then."""
+    async def _pause(self, before: Stages, known: Stages, reason: str, now: int) -> None:
+        """With where the counters stand: after a resume it is judged by what comes then.
+
+        Not when another scheduler has judged it since we looked: that may have paused it for the same
+        failures, and somebody may have resumed it.
+        """
 
         async def body(tx: Transaction) -> bool:
             await locks.hold(tx, known.message_id)
-            if not await messages.transition(
-                tx, known.message_id, {MessageState.SENDING}, MessageState.PAUSED, reason, now
-            ):
+            if not await stages.judge(tx, before, known.answers, known.failures):
                 return False
-            await stages.note(tx, [known])
-            return True
+            return await messages.transition(
+                tx, known.message_id, {MessageState.SENDING}, MessageState.PAUSED, reason, now
+            )
 
         if await self._database.write(body):
             log.warning("message.paused", message_id=known.message_id, reason=reason)

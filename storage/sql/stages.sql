@@ -12,8 +12,15 @@ from stages s join messages m on m.id = s.message_id
 where s.look_at <= $1
 order by s.look_at limit $2;
 
+-- name: judge
+update stages set answers = $4, failures = $5 where message_id = $1 and answers = $2 and failures = $3;
+
 -- name: note
-update stages set look_at = $2, tried_at = coalesce(tried_at, $3), answers = $4, failures = $5 where message_id = $1;
+-- Whoever looked long ago does not take back what others have judged since.
+update stages set look_at = $2, tried_at = coalesce(tried_at, $3),
+    answers = case when answers < $4 then $4 else answers end,
+    failures = case when answers < $4 then $5 else failures end
+where message_id = $1;
 
 -- name: release
 update stages set released_at = $2, decision = $3
