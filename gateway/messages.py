@@ -62,7 +62,8 @@ async def create_message(
 ) -> Created:
     """Store it; the scheduler starts it at its time.
 
-    InvalidRequest and PayloadTooLarge as in `make_message`, IdempotencyKeyReused, storage.errors.NotFound.
+    InvalidRequest and PayloadTooLarge as in `make_message`, Conflict, IdempotencyKeyReused,
+    storage.errors.NotFound.
     """
     # Before the draft is judged: its `expires_at` may have passed since the first time.
     replayed = await find_created(context, site_id, key)
@@ -120,7 +121,8 @@ async def store_message(
     key: IdempotencyKey | None,
     detail: Mapping[str, str] | None = None,
 ) -> Created:
-    """A new message, with its key and its entry in the audit log. WrongState: its recipients were removed.
+    """A new message, with its key and its entry in the audit log. WrongState: its recipients were removed;
+    Conflict: the site has too many series.
 
     Of requests with one key that come at the same moment one stores its message, all get that one.
     """
@@ -131,6 +133,7 @@ async def store_message(
 
     async def body(tx: Transaction) -> None:
         await sites.get(tx, site_id)
+        await series.check_room(tx, message)
         await messages.add(tx, message)
         if list_id is not None and not await recipients.use(tx, site_id, list_id, message.id, note.at):
             raise WrongState("The recipients that were uploaded for it have been removed since.")
@@ -224,6 +227,7 @@ async def change_message(
             await locks.hold(tx, message_id)
             if await messages.get(tx, site_id, message_id) != before:
                 return False
+            await series.check_room(tx, after, before)
             await messages.update_before_start(tx, after)
             await stored_audit.add(tx, note)
             return True

@@ -15,6 +15,8 @@ from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
 from storage.segments import Segment
 
+MOST = 10_000  # of a site
+
 _WRONG = "The segment is not valid."
 _TAKEN = "The site has another segment of this name."
 
@@ -29,7 +31,7 @@ class SegmentChange:
 
 async def create_segment(context: Context, actor: str, site_id: int, name: str, where: Expression) -> Segment:
     """InvalidRequest: the expression is wrong, or names messages that the site has not; Conflict: the name is
-    taken; storage.errors.NotFound: no such site.
+    taken, or the site has MOST; storage.errors.NotFound: no such site.
     """
     _check(where)
     now = context.clock.now()
@@ -41,6 +43,8 @@ async def create_segment(context: Context, actor: str, site_id: int, name: str, 
     async def body(tx: Transaction) -> None:
         await sites.get(tx, site_id)
         await _check_messages(tx, site_id, where)
+        if await segments.count(tx, site_id) >= MOST:
+            raise Conflict(f"The site has {MOST} segments: delete one first.")
         await segments.add(tx, segment)
         await stored_audit.add(tx, note)
 

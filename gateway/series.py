@@ -9,13 +9,22 @@ from msgspec import structs
 
 from gateway.campaigns.recurrence import SHORTEST, Recurrence, latest_time, next_time
 from gateway.campaigns.rules import read_rules, write_rules
-from gateway.errors import FieldError, InvalidRequest, WrongState
+from gateway.errors import Conflict, FieldError, InvalidRequest, WrongState
 from storage import locks, messages
 from storage.database import Transaction
 from storage.messages import Message, MessageKind, MessageState
 
+MOST = 5_000  # of a site that go on
 OVER = "its last occurrence has come"
 OVERTAKEN = "the next occurrence of its series came before it could start"
+
+
+async def check_room(tx: Transaction, wanted: Message, before: Message | None = None) -> None:
+    """Conflict when it is to be one more series that goes on, and the site has MOST."""
+    goes_on = wanted.kind is MessageKind.SERIES and wanted.state is MessageState.SCHEDULED
+    went_on = before is not None and before.kind is wanted.kind and before.state is wanted.state
+    if goes_on and not went_on and await messages.count_series(tx, wanted.site_id) >= MOST:
+        raise Conflict(f"The site has {MOST} recurring messages: cancel one first.")
 
 
 def recurrence_of(series: Message) -> Recurrence:

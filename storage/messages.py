@@ -166,6 +166,13 @@ async def page_of_series(
     return [_message(row) for row in rows]
 
 
+async def count_series(tx: Transaction, site_id: int) -> int:
+    """Those that make occurrences, or would if they were resumed."""
+    row = await tx.fetch_one(_SQL["count_series"], site_id)
+    assert row is not None
+    return int(row[0])
+
+
 async def move_series(
     tx: Transaction,
     id: int,

@@ -38,6 +38,12 @@ async def page(tx: Transaction, site_id: int, after_id: int = 0, limit: int = 10
     return [Segment(*row) for row in await tx.fetch(_SQL["page"], site_id, after_id, limit)]
 
 
+async def count(tx: Transaction, site_id: int) -> int:
+    row = await tx.fetch_one(_SQL["count"], site_id)
+    assert row is not None
+    return int(row[0])
+
+
 async def change(tx: Transaction, segment: Segment) -> None:
     """Overwrites name, expression and `changed_at`. Raises NotFound, Conflict when the name is taken."""
     changed = await tx.execute(

@@ -61,6 +61,9 @@ select id, site_id, kind, parent_id, state, state_reason, waiting_until, priorit
     freeze_ceiling, turn, next_at, rules, resolved, winner
 from messages where site_id = $1 and parent_id = $2 and kind = 'occurrence' and id < $3 order by id desc limit $4;
 
+-- name: count_series
+select count(*) from messages where site_id = $1 and kind = 'series' and state in ('scheduled', 'paused');
+
 -- name: move_series
 update messages set state = $4, state_reason = $5, send_at = $6, ended_at = $7
 where id = $1 and kind = 'series' and state = $2 and send_at = $3;

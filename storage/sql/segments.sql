@@ -10,6 +10,9 @@ select id, site_id, name, expression, created_at, changed_at from segments where
 select id, site_id, name, expression, created_at, changed_at from segments
 where site_id = $1 and id > $2 order by id limit $3;
 
+-- name: count
+select count(*) from segments where site_id = $1;
+
 -- name: change
 update segments set name = $3, expression = $4, changed_at = $5 where site_id = $1 and id = $2;
 

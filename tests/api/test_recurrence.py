@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway import series
 from gateway.context import Context
 from gateway.metrics import Metrics
 from gateway.scheduler.starter import Starter
@@ -139,6 +140,26 @@ async def test_a_draft_that_recurs_waits_until_it_is_none(api: Api, site: str, c
     clock.advance(30 * DAYS)
     started = await api.patch(f"/v1/sites/{site}/messages/{draft['id']}", {"draft": False})
     assert (started["state"], started["send_at"]) == ("scheduled", "2026-02-02T08:00:00Z")
+
+
+async def test_a_site_has_a_number_of_series_that_go_on_and_not_more(
+    api: Api, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series, "MOST", 2)
+    weekly = {**NEW_MESSAGE, "recurrence": MONDAYS}
+    first, _ = [await api.new_message(site, recurrence=MONDAYS) for _ in range(2)]
+    once, draft = await api.new_message(site), await api.new_message(site, draft=True, recurrence=MONDAYS)
+    path = f"/v1/sites/{site}/messages"
+    problem = await api.post(path, weekly, 409)
+    assert problem["detail"] == "The site has 2 recurring messages: cancel one first."
+    await api.patch(f"{path}/{once['id']}", {"recurrence": MONDAYS}, 409)
+    await api.patch(f"{path}/{draft['id']}", {"draft": False}, 409)
+    await api.patch(f"{path}/{first['id']}", {"rate": 5})
+    await api.post(f"{path}/{first['id']}/pause", status=200)
+    await api.post(path, weekly, 409)
+    await api.post(f"{path}/{first['id']}/cancel", status=200)
+    assert (await api.patch(f"{path}/{draft['id']}", {"draft": False}))["state"] == "scheduled"
+    await api.new_message(await api.new_site(), recurrence=MONDAYS)
 
 
 async def test_the_same_request_makes_one_series(api: Api, site: str) -> None:

@@ -217,5 +217,9 @@ async def test_ten_thousand_segments_are_no_burden(api: Api, context: Context, p
     first = await api.get(f"{path}?limit=500")
     second = await api.get(f"{path}?limit=500&cursor={first['next']}")
     assert [each["name"] for each in second["items"]] == [f"Segment {n}" for n in range(501, 1_001)]
+    full = await api.post(path, {**VIPS, "name": "One more"}, 409)
+    assert full["detail"] == "The site has 10000 segments: delete one first."
+    await api.delete(f"{path}/{first['items'][0]['id']}")
     assert (await api.post(path, {**VIPS, "name": "Segment 9999"}, 409))["code"] == "conflict"
+    await api.post(path, {**VIPS, "name": "One more"})
     assert time.process_time() - started < 2

@@ -33,7 +33,7 @@ _BODY_LIMIT = 1024 * KILOBYTE  # 10,000 recipients with some data each
     "Send a message, now or later",
     scope=Scope.SEND,
     status=202,
-    errors=(PayloadTooLarge, IdempotencyKeyReused),
+    errors=(PayloadTooLarge, Conflict, IdempotencyKeyReused),
     body_limit=_BODY_LIMIT,
     request_headers=(idempotency.HEADER,),
 )
