@@ -59,7 +59,7 @@ async def replay_message(
         send_at=None,
         expires_at=failed.expires_at if expires_at is UNSET else expires_at,
         rate=failed.rate,
-        rules=structs.replace(rules, local_time=None),  # that time has passed: it is due now
+        rules=structs.replace(rules, local_time=None, best_hour=None),  # it is due now, for everybody
     )
     message = make_message(
         draft,

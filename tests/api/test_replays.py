@@ -144,6 +144,18 @@ async def test_a_message_whose_time_is_over_needs_a_new_one(
     assert (await replay(api, site, message, {"expires_at": None}))["expires_at"] is None
 
 
+async def test_a_replay_is_due_at_once_whatever_the_hour(
+    api: Api, site: str, context: Context, clock: FakeClock
+) -> None:
+    """Its end may be too near for another window."""
+    hours = {"best_hour": {"within_hours": 24}, "expires_at": "2026-01-02T02:00:00Z"}
+    message, _ = await send(api, context, site, **hours)
+    await end(context, message)
+    clock.advance(24 * 3_600)
+    made = await replay(api, site, message)
+    assert (made["best_hour"], made["expires_at"]) == (None, hours["expires_at"])
+
+
 async def test_a_repeated_replay_is_one(api: Api, site: str, context: Context) -> None:
     message, _ = await send(api, context, site)
     await end(context, message)
