@@ -53,7 +53,7 @@ def make_message(
         errors += check_misfire(draft.rules.misfire, send_at, now)
         errors += check_stages(
             draft.rules,
-            send_at,
+            max(send_at, now),
             expires_at,
             most=_most_recipients(draft.audience),
             every=_every(draft.rules, now),

@@ -97,6 +97,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (winner(default="C"), "variants.winner.default"),
     (winner(displays=199), "variants.winner.displays"),
     ({**winner(), "expires_at": "2026-01-01T01:00:00Z"}, "variants.winner.after"),
+    (
+        {**winner(), "send_at": "2025-12-31T00:00:00Z", "expires_at": "2026-01-01T01:00:00Z"},
+        "variants.winner.after",
+    ),
     ({"variants": VARIANTS, "rollout": ROLLOUT}, "rollout"),
     ({"rollout": {**ROLLOUT, "first": 100}}, "rollout.first"),
     ({"rollout": {**ROLLOUT, "then": "perhaps"}}, "rollout.then"),
