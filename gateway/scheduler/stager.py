@@ -4,7 +4,7 @@ It looks at those messages only whose rules ask for it, each when its time has c
 thousands of them a look costs as much as with a hundred, and comes less often.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from gateway.campaigns.rules import Rules, parse_rules
 from gateway.campaigns.stages import Release, decide, is_automatic, release_at
 from gateway.context import Context
 from gateway.logs import Log
+from gateway.scheduler.failing import Failing
 from storage import locks, messages, rollups, stages, throttles
 from storage.database import Transaction
 from storage.messages import ENDED, MessageState
@@ -25,6 +26,7 @@ log = Log(__name__)
 AT_ONCE = 100  # messages in one look
 LOOK_AGAIN = 1_000  # milliseconds, at messages of which anything may change at any time
 LOOK_AT_PAUSED = 5_000
+TRY_AGAIN = 60_000  # at one that could not be judged
 
 
 class Look(NamedTuple):
@@ -41,21 +43,54 @@ class Stager:
     def __init__(self, context: Context) -> None:
         self._database = context.database
         self._clock = context.clock
+        self._failing = Failing("message.failed", "message_id")
 
     async def step(self) -> bool:
         """One look at those whose time has come; never more at once, however many there are."""
         now = self._clock.now()
-        looks = await self._database.read(lambda tx: _look(tx, now))
-        looked = [await self._judge(look, now) for look in looks]
+        looks, looked = await self._database.read(lambda tx: self._look(tx, now))
+        for look in looks:
+            known = replace(look.watched.stages, look_at=now + TRY_AGAIN)
+            with self._failing.watch(known.message_id):
+                known = await self._judge(look, now)
+                self._failing.works(known.message_id)
+            looked.append(known)
         if looked:
             await self._database.write(lambda tx: stages.note(tx, looked))
         return False
 
+    async def _look(self, tx: Transaction, now: int) -> tuple[list[Look], list[Stages]]:
+        """What there is to judge, and when to look at the others: ended ones, and those nobody can read."""
+        due = await stages.due(tx, now, AT_ONCE)
+        sending = [each.stages.message_id for each in due if each.state is MessageState.SENDING]
+        counted = await rollups.by_variant(tx, sending)
+        held: Collection[tuple[int, str]] | None = None
+        looks, others = [], []
+        for watched in due:
+            known, rules = watched.stages, None
+            if watched.state in ENDED:
+                others.append(replace(known, look_at=None))
+                continue
+            with self._failing.watch(known.message_id):
+                rules = parse_rules(watched.rules)
+            if rules is None:
+                others.append(replace(known, look_at=now + TRY_AGAIN))
+                continue
+            tried, under_way = known.tried_at is not None, False
+            if is_automatic(rules) and watched.frozen_at is not None and known.released_at is None:
+                under_way = await stages.is_under_way(tx, known.message_id)
+                untried = set() if tried else await stages.untried(tx, known.message_id)
+                if untried and held is None:
+                    held = {(row.site_id, row.provider) for row in await throttles.held(tx, now)}
+                tried = all(_is_held(held or (), known.site_id, provider) for provider in untried)
+            by_variant = counted.get(known.message_id, {})
+            counts = {variant: Counts.of(kinds) for variant, kinds in by_variant.items()}
+            looks.append(Look(watched, rules, counts, tried, under_way))
+        return looks, others
+
     async def _judge(self, look: Look, now: int) -> Stages:
         """Do what is to be done; the message's row with when to look again."""
         known, rules = look.watched.stages, look.rules
-        if look.watched.state in ENDED:
-            return replace(known, look_at=None)
         if look.watched.state is not MessageState.SENDING:
             return replace(known, look_at=now + LOOK_AT_PAUSED)
         if rules.auto_pause is not None:
@@ -128,27 +163,6 @@ def _next_look(rules: Rules, known: Stages, now: int) -> int:
     if at is None or at <= now or often:
         return now + LOOK_AGAIN if at is None or at <= now else min(at, now + LOOK_AGAIN)
     return at
-
-
-async def _look(tx: Transaction, now: int) -> Sequence[Look]:
-    due = await stages.due(tx, now, AT_ONCE)
-    sending = [each.stages.message_id for each in due if each.state is MessageState.SENDING]
-    counted = await rollups.by_variant(tx, sending)
-    held: Collection[tuple[int, str]] | None = None
-    looks = []
-    for watched in due:
-        known, rules = watched.stages, parse_rules(watched.rules)
-        tried, under_way = known.tried_at is not None, False
-        if is_automatic(rules) and watched.frozen_at is not None and known.released_at is None:
-            under_way = await stages.is_under_way(tx, known.message_id)
-            untried = set() if tried else await stages.untried(tx, known.message_id)
-            if untried and held is None:
-                held = {(row.site_id, row.provider) for row in await throttles.held(tx, now)}
-            tried = all(_is_held(held or (), known.site_id, provider) for provider in untried)
-        by_variant = counted.get(known.message_id, {})
-        counts = {variant: Counts.of(kinds) for variant, kinds in by_variant.items()}
-        looks.append(Look(watched, rules, counts, tried, under_way))
-    return looks
 
 
 def _is_held(held: Collection[tuple[int, str]], site_id: int, provider: str) -> bool:

@@ -527,3 +527,56 @@ async def test_thousands_of_messages_are_looked_at_in_turn(installation: Install
         for each in await installation.database.read(lambda tx: stages.due(tx, 2**62, 1_000))
     )
     assert tried == {True: count}
+
+
+async def corrupt(installation: Installation, message_id: int, rules: str = '{"variants":7}') -> None:
+    text = f"update messages set rules = '{rules}' where id = {message_id}"
+    await installation.database.write(lambda tx: tx.execute(Query("test.corrupt", text, text)))
+
+
+async def test_a_message_that_cannot_be_judged_stops_no_other_and_is_told_of_once(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    await installation.subscribe(20)
+    broken, sound = [await sending(installation, variants={"options": AB, "winner": WINNER}) for _ in "ab"]
+    await send_due(installation)
+    await corrupt(installation, broken.id)
+    stager = Stager(installation.context)
+    for _ in range(3):
+        installation.clock.advance(3_600)
+        await stager.step()
+    assert (await known(installation, sound)).released_at is not None
+    assert (await known(installation, broken)).released_at is None
+    told = [record.__dict__["fields"] for record in caplog.records if record.msg == "message.failed"]
+    assert told == [{"message_id": broken.id}]
+
+    await corrupt(installation, broken.id, broken.rules)
+    for _ in range(2):
+        await look(installation, 3_600)
+    assert (await known(installation, broken)).released_at is not None
+
+
+async def test_one_whose_judgement_fails_is_passed_over_too(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await installation.subscribe(20)
+    first, second = [await sending(installation, variants={"options": AB, "winner": WINNER}) for _ in "ab"]
+    await send_due(installation)
+    await look(installation)
+    release, failing = Stager._release, [first.id]
+
+    async def fail(self: Stager, stages: Stages, *arguments: Any) -> None:
+        if stages.message_id in failing:
+            raise ZeroDivisionError
+        await release(self, stages, *arguments)
+
+    monkeypatch.setattr(Stager, "_release", fail)
+    await look(installation, 3_600)
+    assert [(await known(installation, each)).released_at is None for each in (first, second)] == [
+        True,
+        False,
+    ]
+    assert [record.msg for record in caplog.records if record.levelname == "ERROR"] == ["message.failed"]
+    failing.clear()
+    await look(installation, 60)
+    assert (await known(installation, first)).released_at is not None
