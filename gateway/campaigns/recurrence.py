@@ -14,7 +14,7 @@ from cronsim import CronSim, CronSimError
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from gateway.campaigns.zones import moment_of, wall_of, zone_exists
+from gateway.campaigns.zones import moment_of, wall_of, zone_exists, zone_or
 from gateway.errors import FieldError
 from gateway.subscription_fields import PRINTABLE, Timezone
 
@@ -72,12 +72,17 @@ class Recurrence(
                 except OverflowError:
                     raise ValueError("a time is not within the years 1 to 9999 in UTC") from None
 
+    @property
+    def zone(self) -> str:
+        """UTC where this machine does not know the `timezone` any more: what recurs goes on."""
+        return zone_or(self.timezone, "UTC")
+
 
 def next_time(rule: Recurrence, after: int) -> int | None:
     """The first occurrence later than `after`, in milliseconds since the epoch; None: there is none."""
     start = after if rule.since is None else max(after, _milliseconds(rule.since) - 1)
     try:
-        walls = CronSim(rule.cron, wall_of(rule.timezone, start))
+        walls = CronSim(rule.cron, wall_of(rule.zone, start))
         at = next((at for at in _moments(walls, rule) if at > start), None)
     except OverflowError:  # the calendar ends
         return None
@@ -89,9 +94,9 @@ def latest_time(rule: Recurrence, before: int) -> int | None:
     end = before if rule.until is None else min(before, _milliseconds(rule.until))
     end -= end % 1_000
     try:
-        wall = wall_of(rule.timezone, end)
+        wall = wall_of(rule.zone, end)
         # In the second round of an hour that comes twice, all that the first one showed has been, too.
-        wall += (end - moment_of(rule.timezone, wall)) * _MILLISECOND
+        wall += (end - moment_of(rule.zone, wall)) * _MILLISECOND
         walls = CronSim(rule.cron, wall + _SECOND, reverse=True)
         at = next((at for at in _moments(walls, rule) if at <= end), None)
     except (OverflowError, ValueError):  # the calendar begins
@@ -181,7 +186,7 @@ def _never(rule: Recurrence) -> FieldError:
 
 def _moments(walls: Iterator[datetime], rule: Recurrence) -> Iterator[int]:
     """In order, as `walls` are: several that the clocks leave out are one moment."""
-    return (moment_of(rule.timezone, wall) for wall in walls)
+    return (moment_of(rule.zone, wall) for wall in walls)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -75,6 +75,12 @@ def test_zones_with_half_hour_offsets_and_without_changes() -> None:
     assert after("0 9 * * 1", "2026-11-20T00:00Z", 1, "America/St_Johns") == ["23 12:30"]
 
 
+def test_in_a_zone_that_this_machine_does_not_know_any_more_it_goes_on_by_utc() -> None:
+    gone = rule("0 9 * * *", "Europe/Atlantis")
+    assert shown(list(next_times(gone, ms("2026-11-20T00:00Z"), 2))) == ["20 09:00", "21 09:00"]
+    assert latest_time(gone, ms("2026-11-20T09:00Z")) == ms("2026-11-20T09:00Z")
+
+
 def test_no_occurrence_before_from_or_after_until() -> None:
     start, end = datetime.fromisoformat("2026-12-01T08:00Z"), datetime.fromisoformat("2026-12-02T09:00+01:00")
     daily = rule("0 9 * * *", since=start, until=end)
