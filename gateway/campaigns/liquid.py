@@ -19,18 +19,19 @@ from liquid.builtin.illegal import Illegal
 from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags import assign_tag, capture_tag, case_tag, comment_tag, for_tag, if_tag, unless_tag
 from liquid.builtin.tags.inline_comment_tag import InlineCommentTag
-from liquid.exceptions import LiquidError, LoopIterationLimitError
+from liquid.exceptions import LiquidError, LoopIterationLimitError, ResourceLimitError
 from liquid.expression import Expression
 from liquid.output import LimitedStringIO
 from liquid.token import Token
 
-from gateway.campaigns.liquid_filters import FILTERS, Encoded, text_of
+from gateway.campaigns.liquid_filters import FILTERS, Encoded, size_of, text_of
 from gateway.campaigns.liquid_marks import find_bad_mark
 from gateway.campaigns.liquid_plain import WHOLE_URL, plain_parts, put_together
 
 MOST_OUTPUT: Final = 4_096  # bytes of one text: more than a push can carry
 # Characters of template that the loops in all texts of one recipient may go through: about 10 ms at worst.
 MOST_LOOPED: Final = 50_000
+MOST_FILTERED: Final = 200_000  # characters that the filters in all of them may be given: as long again
 MOST_LOCALS: Final = 16_384  # bytes that a text's own variables take
 
 VARIABLES: Final = ("attributes", "external_id", "language", "data", "recipient")
@@ -69,7 +70,12 @@ class _PutIn(OutputNode):
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         value = self.expression.evaluate(context)
-        text = value if isinstance(value, str) else text_of(value)
+        if isinstance(value, str):
+            text: str = value
+        else:
+            assert isinstance(context, Context), "it is made for no other"
+            context.spend(value)
+            text = text_of(value)
         if isinstance(buffer, UrlBuffer) and not isinstance(value, Encoded):
             text = quote(text, safe="" if buffer.size else WHOLE_URL)
         return buffer.write(text)
@@ -103,10 +109,11 @@ class _For(for_tag.ForTag):
 class Context(RenderContext):
     """What the library renders one recipient's texts from."""
 
-    __slots__ = ("_looped", "body")
+    __slots__ = ("_filtered", "_looped", "body")
 
-    def __init__(self, values: Mapping[str, object]) -> None:
-        super().__init__(_NOTHING, globals=values)
+    def __init__(self, values: Mapping[str, object], template: BoundTemplate | None = None) -> None:
+        super().__init__(template or _NOTHING, globals=values)
+        self._filtered = 0
         self._looped = 0
         self.body = 0  # characters of the loop that is about to begin
 
@@ -115,6 +122,23 @@ class Context(RenderContext):
         self._looped += length * (self.body + 10)
         if self._looped > MOST_LOOPED:
             raise LoopIterationLimitError("loops go round too often", token=None)
+
+    def filter(self, name: str, token: Token | None) -> Callable[..., object]:
+        """Counts what it is given: `data.list | sort` in a loop goes through the whole list each time."""
+        function = super().filter(name, token)
+
+        def counted(value: object, *arguments: object, **named: object) -> object:
+            for each in (value, *arguments):
+                self.spend(each)
+            return function(value, *arguments, **named)
+
+        return counted
+
+    def spend(self, value: object) -> None:
+        """Before something is made of it."""
+        self._filtered += size_of(value)
+        if self._filtered > MOST_FILTERED:
+            raise ResourceLimitError("filters are given too much", token=None)
 
 
 class Reading:
@@ -158,12 +182,16 @@ class Text:
             if text is not None:
                 return text
         buffer = (UrlBuffer if self._is_url else LimitedStringIO)(MOST_OUTPUT, newline="")  # as it is
-        context = reading.context
-        if context.locals:
-            context.locals.clear()  # each text is a template of its own
-        for node in self._nodes:
-            node.render(context, buffer)
-        return buffer.getvalue()
+        return render_nodes(self._nodes, reading.context, buffer)
+
+
+def render_nodes(nodes: Sequence[Node], context: Context, buffer: LimitedStringIO) -> str:
+    """One text of the several that are rendered from a context: each is a template of its own."""
+    if context.locals:
+        context.locals.clear()
+    for node in nodes:
+        node.render(context, buffer)
+    return buffer.getvalue()
 
 
 def parse_text(source: str, *, is_url: bool = False, variables: Sequence[str] = VARIABLES) -> Text:

@@ -37,6 +37,17 @@ def text_of(value: object) -> str:
     return to_liquid_string(value, autoescape=False)
 
 
+def size_of(value: object) -> int:
+    """How much a filter has to go through, in characters, about."""
+    kind = type(value)  # `isinstance` would ask the value itself, and one that is not there answers nothing
+    if issubclass(kind, str):
+        return len(value)  # type: ignore[arg-type]
+    return len(_encode(value)) if issubclass(kind, list | dict) else 1
+
+
+_encode: Final = json.Encoder(enc_hook=lambda _: None).encode  # of a list with gaps, too
+
+
 def _date(value: object, pattern: object = "%Y-%m-%d") -> str:
     """An RFC 3339 time as it is written, or seconds since the epoch in UTC."""
     if not isinstance(value, str | int | float) or isinstance(value, bool) or value == "":

@@ -10,17 +10,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from liquid import BoundTemplate
-from liquid.builtin.tags.for_tag import ForTag
 from liquid.exceptions import LiquidError
+from liquid.output import LimitedStringIO
 from liquid.undefined import StrictDefaultUndefined
 
 from gateway.campaigns.liquid import (
     VARIABLES,
     ClosedEnvironment,
+    Context,
     TemplateError,
     check_marks,
     check_nodes,
     parse_text,
+    render_nodes,
 )
 from gateway.errors import FieldError
 
@@ -37,14 +39,9 @@ _DEFAULT: Final = re.compile(r"\s*\|\s*default\b")
 class _Environment(ClosedEnvironment):
     """The tags and filters of messages, and no more: a template runs in the API's own process."""
 
-    loop_iteration_limit = 1_000
     output_stream_limit = MOST_FILLED
     local_namespace_limit = 16_384
     context_depth_limit = 10
-
-    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
-        super().setup_tags_and_filters(extra=extra)
-        self.add_tag(ForTag)  # whose count of loops needs no Reading
 
 
 _ENVIRONMENT = _Environment(undefined=StrictDefaultUndefined)
@@ -56,26 +53,41 @@ class CannotFill(Exception):
 
 def fill(value: Any, path: str, variables: Mapping[str, Any], errors: list[FieldError]) -> Any:
     """JSON with the variables put into each text of it; what is wrong is added to `errors`, with its path."""
+    return _fill(value, path, variables, Context({NAME: variables}, _NOTHING), errors)
+
+
+def _fill(
+    value: Any, path: str, variables: Mapping[str, Any], context: Context, errors: list[FieldError]
+) -> Any:
+    """One context for all texts: it counts what they do together."""
     if isinstance(value, str):
         try:
-            return fill_text(value, variables)
+            return fill_text(value, variables, context)
         except CannotFill as exc:
             errors.append(FieldError(path, str(exc)))
             return value
     if isinstance(value, dict):
-        return {name: fill(each, f"{path}.{name}", variables, errors) for name, each in value.items()}
+        return {
+            name: _fill(each, f"{path}.{name}", variables, context, errors) for name, each in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [fill(each, f"{path}[{place}]", variables, errors) for place, each in enumerate(value)]
+        return [
+            _fill(each, f"{path}[{place}]", variables, context, errors) for place, each in enumerate(value)
+        ]
     return value
 
 
-def fill_text(text: str, variables: Mapping[str, Any]) -> str:
+def fill_text(text: str, variables: Mapping[str, Any], context: Context | None = None) -> str:
     """CannotFill: the text is no Liquid, a variable is missing, or what it holds does not fit."""
     template, names = _read(text)
     if NAME not in names:
         return text
     try:
-        filled = template.render({NAME: variables}) if names == {NAME} else _put_in(template, text, variables)
+        if names == {NAME}:
+            buffer = LimitedStringIO(MOST_FILLED, newline="")  # as it is
+            filled = render_nodes(template.nodes, context or Context({NAME: variables}, _NOTHING), buffer)
+        else:
+            filled = _put_in(template, text, variables)
     except CannotFill:
         raise
     except Exception as exc:  # also whatever a filter makes of a value that it was not meant for

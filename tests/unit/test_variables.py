@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -120,3 +121,12 @@ def test_a_text_is_the_same_whether_it_stands_alone_or_beside_the_recipients(
 def test_what_a_template_calculates_is_bounded_and_never_an_error_of_ours(text: str) -> None:
     with pytest.raises(CannotFill):
         fill_text(text, {"a": "a" * 4_000, "n": 10**12, "mixed": ["x", {}]})
+
+
+def test_what_all_texts_of_a_template_calculate_is_bounded_together() -> None:
+    round_and_round = "{% for each in (1..1000) %}{% endfor %}{{ variables.x }}"
+    errors: list[FieldError] = []
+    started = time.process_time()
+    fill({"data": [round_and_round] * 1_000}, "notification", {"x": 1}, errors)
+    assert time.process_time() - started < 1
+    assert (errors[0].path, len(errors)) == ("notification.data[5]", 995)

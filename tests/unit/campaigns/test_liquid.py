@@ -97,6 +97,31 @@ def test_a_template_that_goes_on_or_grows_without_end_is_stopped_at_once(source:
     assert time.process_time() - started < 0.2
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for each in (1..50) %}{% assign x = data.words" + " | squish" * 60 + " %}{% endfor %}",
+        "{% for each in (1..50) %}{% assign x = data.text" + "|split:''|join:''" * 40 + " %}{% endfor %}",
+        "{% for each in (1..50) %}{% assign x = data.rows" + "|where:'a'" * 60 + " %}{% endfor %}",
+        "{% for each in (1..500) %}{% assign x = '' | append: data.rows | size %}{% endfor %}",
+        "{% for each in (1..500) %}{% assign x = data.gaps | map: 'b' | size %}{% endfor %}",
+        "{% for each in (1..2000) %}{{ data.void }}{% endfor %}",
+    ],
+)
+def test_filters_are_counted_by_what_they_are_given(source: str) -> None:
+    data = {
+        "words": "x " * 7_000,
+        "text": "x" * 4_000,
+        "rows": [{"a": 1}] * 1_500,
+        "gaps": [{"b": [{}]}] * 1_500,
+        "void": [[""] * 3_000],
+    }
+    text, started = parse_text(source), time.process_time()
+    with pytest.raises(ResourceLimitError):
+        text.render(Reading({"data": data}))
+    assert time.process_time() - started < 0.2
+
+
 def test_loops_are_counted_over_all_texts_of_a_recipient() -> None:
     text, reading = parse_text("{% for each in (1..4000) %}{% endfor %}"), Reading(ANN)
     text.render(reading)
