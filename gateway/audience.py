@@ -26,11 +26,14 @@ _PAIRS = (
     {"failures_of", "recipients"},
     {"failures_of", "uploaded"},
     {"subscriptions", "recipients"},
+    {"automation", "round"},
 )
 
 
 class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Exactly one of the fields is set; ValueError (msgspec: ValidationError) otherwise. Ids are distinct.
+
+    `round` stands with `automation` only.
 
     With `failures_of` alone one of `external_ids`, `recipients` and `uploaded` may stand: as what those whom
     the other message did not reach had been addressed, with their data. `outcomes` narrows it to those that
@@ -45,6 +48,7 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     segment: int | UnsetType = UNSET  # whom it means when the message starts (messages.resolved)
     where: Expression | UnsetType = UNSET
     automation: int | UnsetType = UNSET  # of a step of one: visitors come in by themselves
+    round: int | UnsetType = UNSET  # those who have been in it so often before; nothing: who is new
     uploaded: int | UnsetType = UNSET  # a list of storage.recipients, of so many `names`; 0: not there yet
     names: int | UnsetType = UNSET
     failures_of: int | UnsetType = UNSET  # a message of the same site: those whom it did not reach
@@ -57,7 +61,7 @@ class AudienceSpec(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
             given.discard("outcomes")
         if "uploaded" in given:
             given.discard("names")
-        if (len(given) != 1 and given not in _PAIRS) or given == {"outcomes"}:
+        if (len(given) != 1 and given not in _PAIRS) or given in ({"outcomes"}, {"round"}):
             raise ValueError("an audience is exactly one of " + ", ".join(self.__struct_fields__))
 
     def asks_for(self, outcome: str | None) -> bool:

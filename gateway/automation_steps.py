@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gateway.audience import AudienceSpec
+from gateway.audience import AudienceSpec, write_audience
 from gateway.campaigns.automations import Step
 from gateway.campaigns.rules import Rules
 from gateway.context import Context
@@ -90,6 +90,26 @@ def _message(context: Context, site_id: int, automation_id: int, draft: Draft, n
         frozen_at=now,
         audience=0,
         unknown=0,
+    )
+
+
+def for_round(message: Message, number: int, *, id: int, now: int) -> Message:
+    """What a step's own message says, for those who have been in its automation `number` times before."""
+    assert message.parent_id is not None, "a step has an automation"
+    audience = AudienceSpec(automation=message.parent_id, round=number)
+    return replace(
+        message,
+        id=id,
+        audience_spec=write_audience(audience),
+        state=MessageState.OPEN,
+        state_reason=None,
+        send_at=now,
+        created_at=now,
+        started_at=now,
+        frozen_at=now,
+        audience=0,
+        turn=0,
+        next_at=0,
     )
 
 

@@ -16,12 +16,15 @@ from gateway.campaigns.automations import (
 from gateway.categories import unknown_categories
 from gateway.context import Context
 from gateway.errors import Conflict, FieldError, InvalidRequest
+from gateway.idempotency import IdempotencyKey, find_result, remember
 from gateway.messages import MessageWithProgress, with_progress, with_utm
 from storage import audit as stored_audit
 from storage import automations, locks, messages, sites, steps
 from storage.automations import Automation, AutomationState
 from storage.database import Transaction
+from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
+from storage.steps import Totals
 
 DELETED = "its automation was deleted while it was paused"
 REPLACED = "it was taken out of its automation while it was paused"
@@ -32,30 +35,46 @@ _TRIES = 3  # of a change that somebody else's change came between
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutomationDraft:
-    """What an admin wants. `once` None: as fits the trigger. `steps` None: those that it has."""
+    """What an admin wants. `steps` None: those that it has."""
 
     name: str
     state: AutomationState
     trigger: Trigger
     cancel_on: tuple[str, ...]
-    once: bool | None
+    once: bool
     steps: Sequence[StepDraft] | None
 
 
 @dataclass(frozen=True, slots=True)
 class AutomationWithSteps:
-    """Of one moment. `messages` are those of the steps; `waiting` counts to MOST_COUNTED."""
+    """Of one moment. `messages` are the steps' own, `totals` count those of all rounds; `waiting` counts to
+    MOST_COUNTED.
+    """
 
     automation: Automation
     definition: Definition
     messages: Sequence[MessageWithProgress]
+    totals: Sequence[Totals]
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class Created:
+    """`replayed`: this request had made the automation before."""
+
+    found: AutomationWithSteps
+    replayed: bool
+
+
 async def create_automation(
-    context: Context, actor: str, site_id: int, draft: AutomationDraft
-) -> AutomationWithSteps:
-    """InvalidRequest and PayloadTooLarge as for messages; Conflict: the site has too many."""
+    context: Context, actor: str, site_id: int, draft: AutomationDraft, key: IdempotencyKey | None = None
+) -> Created:
+    """InvalidRequest and PayloadTooLarge as for messages; Conflict: the site has too many;
+    IdempotencyKeyReused.
+    """
+    replayed = await find_created(context, site_id, key)
+    if replayed is not None:
+        return replayed
     _check(draft)
     now, id = context.clock.now(), context.ids.next()
     made = make_steps(context, site_id, id, await _ready(context, site_id, draft.steps or ()), now)
@@ -79,10 +98,33 @@ async def create_automation(
         await automations.add(tx, automation)
         for message in made.fresh:
             await messages.add(tx, message)
+        if key is not None:
+            await remember(tx, site_id, key, id, now)
         await stored_audit.add(tx, note)
         return await _look(context, tx, site_id, id)
 
-    return await context.database.write(body)
+    try:
+        return Created(await context.database.write(body), replayed=False)
+    except AlreadyStored:
+        replayed = await find_created(context, site_id, key)  # the same request at the same moment won
+        if replayed is None:
+            raise
+        return replayed
+
+
+async def find_created(context: Context, site_id: int, key: IdempotencyKey | None) -> Created | None:
+    """What an earlier request with this key has made. IdempotencyKeyReused; storage.errors.NotFound, also
+    when that was deleted since.
+    """
+    if key is None:
+        return None
+
+    async def body(tx: Transaction) -> Created | None:
+        await sites.get(tx, site_id)
+        id = await find_result(tx, site_id, key)
+        return None if id is None else Created(await _look(context, tx, site_id, id), replayed=True)
+
+    return await context.database.read(body)
 
 
 async def get_automation(context: Context, site_id: int, id: int) -> AutomationWithSteps:
@@ -148,11 +190,11 @@ async def change_automation(
                 await messages.add(tx, message)
             ids = [step.message for step in made.steps]
             gone = [step.message for step in old.steps if step.message not in ids]
-            await steps.close(tx, gone, REPLACED, note.at)
+            await steps.close(tx, site_id, gone, REPLACED, note.at)
             if after.state is AutomationState.PAUSED:
-                await steps.pause(tx, ids, AUTOMATION_PAUSED)
+                await steps.pause_all(tx, id, AUTOMATION_PAUSED)
             else:
-                await steps.resume(tx, ids, AUTOMATION_PAUSED, note.at)
+                await steps.resume_all(tx, id, AUTOMATION_PAUSED, note.at)
             await stored_audit.add(tx, note)
             return await _look(context, tx, site_id, id)
 
@@ -171,8 +213,7 @@ async def delete_automation(context: Context, actor: str, site_id: int, id: int)
         await sites.get(tx, site_id)
         automation = await automations.get(tx, site_id, id)
         await automations.update(tx, replace(automation, state=AutomationState.DELETED), note.at)
-        ids = [step.message for step in read_definition(automation).steps]
-        await steps.close(tx, ids, DELETED, note.at)
+        await steps.close_all(tx, id, DELETED, note.at)
         await stored_audit.add(tx, note)
 
     await context.database.write(body)
@@ -181,12 +222,14 @@ async def delete_automation(context: Context, actor: str, site_id: int, id: int)
 async def _look(context: Context, tx: Transaction, site_id: int, id: int) -> AutomationWithSteps:
     automation = await automations.get(tx, site_id, id)
     definition = read_definition(automation)
-    known = await messages.by_ids(tx, [step.message for step in definition.steps])
-    found = [known[step.message] for step in definition.steps]
+    ids = [step.message for step in definition.steps]
+    known, totals = await messages.by_ids(tx, ids), await steps.totals(tx, site_id, ids)
+    found = [known[id] for id in ids]
     return AutomationWithSteps(
         automation,
         definition,
         await with_progress(tx, site_id, found, context.clock.now()),
+        [totals[id] for id in ids],
         await automations.waiting(tx, id, MOST_COUNTED),
     )
 
@@ -216,9 +259,8 @@ def _check(draft: AutomationDraft) -> None:
 
 
 def _definition(draft: AutomationDraft, made: Made) -> Definition:
-    once = draft.trigger.on == "subscribe" if draft.once is None else draft.once
     cancel_on = tuple(dict.fromkeys(draft.cancel_on))
-    return Definition(trigger=draft.trigger, cancel_on=cancel_on, once=once, steps=made.steps)
+    return Definition(trigger=draft.trigger, cancel_on=cancel_on, once=draft.once, steps=made.steps)
 
 
 def _changed(before: Automation, after: Automation) -> list[str]:

@@ -132,7 +132,7 @@ async def enrol(
         if registered.revived:  # what it was in has ended with it
             await automations.leave_all(tx, site.id, registered.id)
         if registered.created or registered.revived:
-            await automations.enter(tx, site.id, registered.id, entered)
+            await automations.enter(tx, site.id, [registered.id], entered)
         return registered
 
     try:

@@ -19,7 +19,7 @@ from storage.errors import Conflict as AlreadyStored
 from storage.events import CustomEvent
 from storage.subscriptions import SubscriptionState
 
-MOST_OF_VISITOR = 1_000  # subscriptions that are told of an event of one external id: the newest
+MOST_OF_VISITOR = 1_000  # subscriptions to which an event of one external id matters: the newest
 
 EventName = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
 
@@ -48,12 +48,11 @@ async def track(context: Context, known: AutomationCache, site_id: int, id: int,
 
     async def body(tx: Transaction) -> None:
         found = await existing(tx, site_id, id)
-        ids = [id]
-        if reaction.ends and found.external_id is not None:
+        ids = {id}
+        if reaction.ends_any and found.external_id is not None:
             # What the visitor did on this device they have done: not only here.
-            named = await subscriptions.by_external_ids(tx, site_id, [found.external_id])
-            ids += [other for _, other, _, _ in named if other != id]
-        await events.track(tx, stored)
+            ids |= {other for other, _ in await _all_of(tx, site_id, found.external_id)}
+        await events.track(tx, [stored])
         active = [id] if found.state is SubscriptionState.ACTIVE else []
         await _react(tx, site_id, reaction, ids, active, stored.at)
 
@@ -69,23 +68,22 @@ async def tell(
     key: IdempotencyKey | None = None,
 ) -> Told:
     """Keep an event that the back end tells of: of one subscription (an id), or of all that are active of an
-    external id, which may be none.
+    external id, which may be none; of MOST_OF_VISITOR at most.
 
     storage.errors.NotFound, InvalidRequest, IdempotencyKeyReused.
     """
     _check(event)
     reaction = (await known.get(site_id)).on_event.get(event.name, _NOTHING)
     found = await context.database.read(lambda tx: _find(tx, site_id, whose))
-    stored = {id: _stored(context, site_id, id, event) for id in _active(found)[:MOST_OF_VISITOR]}
+    stored = {id: _stored(context, site_id, id, event) for id in _active(found)}
 
     async def body(tx: Transaction) -> Told:
         if key is not None and (before := await find_result(tx, site_id, key)) is not None:
             return Told(before, replayed=True)
         now_found = await _find(tx, site_id, whose)
         active = [id for id in _active(now_found) if id in stored]
-        for id in active:
-            await events.track(tx, stored[id])
-        await _react(tx, site_id, reaction, [id for id, _ in now_found], active, now)
+        await events.track(tx, [stored[id] for id in active])
+        await _react(tx, site_id, reaction, {id for id, _ in now_found}, active, now)
         if key is not None:
             await remember(tx, site_id, key, len(active), now)
         return Told(len(active))
@@ -102,23 +100,27 @@ async def _find(tx: Transaction, site_id: int, whose: int | str) -> Sequence[tup
     await sites.get(tx, site_id)
     if isinstance(whose, int):
         return [(whose, (await existing(tx, site_id, whose)).state)]
-    return [(id, state) for _, id, _, state in await subscriptions.by_external_ids(tx, site_id, [whose])]
+    return await _all_of(tx, site_id, whose)
+
+
+async def _all_of(tx: Transaction, site_id: int, external_id: str) -> Sequence[tuple[int, str]]:
+    """No more than MOST_OF_VISITOR: a shop may call a million browsers `guest`."""
+    return await subscriptions.newest_of_visitor(tx, site_id, external_id, MOST_OF_VISITOR)
 
 
 def _active(found: Sequence[tuple[int, str]]) -> list[int]:
-    """The newest first."""
-    return sorted((id for id, state in found if state == SubscriptionState.ACTIVE), reverse=True)
+    return [id for id, state in found if state == SubscriptionState.ACTIVE]
 
 
 async def _react(
-    tx: Transaction, site_id: int, reaction: Reaction, ids: Sequence[int], active: Sequence[int], now: int
+    tx: Transaction, site_id: int, reaction: Reaction, ids: set[int], active: Sequence[int], now: int
 ) -> None:
     """In the event's own transaction: `ids` leave what it ends, those who are `active` come in."""
-    if reaction.ends and ids:
-        await automations.leave(tx, site_id, ids, reaction.ends)
-    if reaction.begins:
-        for id in active:
-            await automations.enter(tx, site_id, id, entries(reaction.begins, now))
+    for leaving, ended in ((ids, reaction.ends), (ids.difference(active), reaction.elsewhere)):
+        if leaving and ended:
+            await automations.leave(tx, site_id, leaving, ended)
+    if reaction.begins and active:
+        await automations.enter(tx, site_id, active, entries(reaction.begins, now))
 
 
 def _check(event: SiteEvent) -> None:

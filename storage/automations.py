@@ -1,6 +1,6 @@
 """Automations: what is sent some time after something happened, and where each visitor stands in it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from storage.queries import load
 
 _SQL = load("automations")
 
+MOST_ROUNDS = 1_000  # of a visitor: each may need messages of its own
 DELETED_KEPT = 60_000  # milliseconds until the places of a deleted automation are purged
 
 
@@ -34,18 +35,22 @@ class Automation:
 
 
 class Entry(NamedTuple):
-    """How a visitor comes into an automation. `again`: also who has been through; `restart`: who is in it
-    begins anew.
+    """How visitors come into an automation. Who waits for its first step begins anew.
+
+    `again`: also who has been in it before and has left; `anew`: who has been sent a step leaves first.
     """
 
     automation_id: int
     due_at: int  # of the first step
     again: bool
-    restart: bool = False
+    anew: bool = False
 
 
 class DuePlace(NamedTuple):
+    """`round`: how often the visitor has been in the automation before and was sent a step of it."""
+
     subscription_id: int
+    round: int
     step: int
     due_at: int
 
@@ -114,25 +119,25 @@ async def active_version(tx: Transaction, id: int) -> int | None:
     return None if row is None else int(row[0])
 
 
-async def enter(tx: Transaction, site_id: int, subscription_id: int, entries: Sequence[Entry]) -> None:
-    """In the transaction of what brings them in. Nothing happens where an automation is not active."""
-    for entry in entries:
-        await tx.execute(
-            _SQL["enter"],
-            site_id,
-            subscription_id,
-            entry.automation_id,
-            entry.due_at,
-            int(entry.again),
-            int(entry.restart),
-        )
+async def enter(
+    tx: Transaction, site_id: int, subscription_ids: Collection[int], entries: Sequence[Entry]
+) -> None:
+    """In the transaction of what brings them in. Nothing happens where an automation is not active.
+
+    Who has got steps in MOST_ROUNDS rounds does not come in again.
+    """
+    ids = sorted(subscription_ids)  # so that two on PostgreSQL do not deadlock
+    for id, due_at, again, anew in entries:
+        if anew:
+            await tx.execute(_SQL["leave_begun"], site_id, ids, id)
+        await tx.execute(_SQL["enter"], site_id, ids, id, due_at, int(again), MOST_ROUNDS - 1)
 
 
 async def leave(
-    tx: Transaction, site_id: int, subscription_ids: Sequence[int], automation_ids: Sequence[int]
+    tx: Transaction, site_id: int, subscription_ids: Collection[int], automation_ids: Collection[int]
 ) -> int:
     """They get no further step; how many places were given up."""
-    return await tx.execute(_SQL["leave"], site_id, list(subscription_ids), list(automation_ids))
+    return await tx.execute(_SQL["leave"], site_id, sorted(subscription_ids), sorted(automation_ids))
 
 
 async def leave_all(tx: Transaction, site_id: int, subscription_id: int) -> None:
@@ -153,7 +158,7 @@ async def due_places(tx: Transaction, id: int, now: int, limit: int) -> Sequence
 async def move(tx: Transaction, site_id: int, id: int, moves: Sequence[Move]) -> int:
     """How many were still where they were, and have moved. Unless that is all, roll back."""
     rows = [
-        (site_id, id, place.subscription_id, place.step, place.due_at, step_to, due_to)
+        (site_id, id, place.subscription_id, place.step, place.due_at, step_to, due_to, place.round)
         for place, step_to, due_to in sorted(moves)
     ]
     return await tx.execute_rows(_SQL["move"], rows) if rows else 0

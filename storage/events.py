@@ -99,10 +99,10 @@ def _telling(stored: Sequence[Event], found: Mapping[Row, Row], zones: Mapping[i
     return looks
 
 
-async def track(tx: Transaction, event: CustomEvent) -> None:
-    """Stores one of the site's own events."""
-    await tx.execute(
-        _SQL["track"], event.site_id, event.id, event.subscription_id, event.name, event.data, event.at
+async def track(tx: Transaction, events: Sequence[CustomEvent]) -> None:
+    """Stores the site's own events."""
+    await tx.execute_many(
+        _SQL["track"], [(e.site_id, e.id, e.subscription_id, e.name, e.data, e.at) for e in events]
     )
 
 

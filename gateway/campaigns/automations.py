@@ -1,5 +1,6 @@
 """What an automation is, as it is stored, and what those of a site make of something that happens. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -30,7 +31,11 @@ class Step(Struct, frozen=True, array_like=True):
 
 
 class Definition(Struct, frozen=True, kw_only=True):
-    """`once`: a visitor comes in once in their life; otherwise as often as they have left before."""
+    """`once`: a visitor comes in once in their life; otherwise as often as they have left before.
+
+    The id of a step is that of its `message`, which those get who are there for the first time
+    (storage.steps).
+    """
 
     trigger: Trigger
     cancel_on: tuple[str, ...] = ()
@@ -58,18 +63,26 @@ class Way:
     automation_id: int
     after: int  # milliseconds until the first step
     again: bool
-    restart: bool = False
+    anew: bool = False
 
     def at(self, now: int) -> Entry:
-        return Entry(self.automation_id, now + self.after, self.again, self.restart)
+        return Entry(self.automation_id, now + self.after, self.again, self.anew)
 
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """To one event: whose automations it ends, then whom it brings into which."""
+    """To one event: which automations it ends, then into which it brings whom.
+
+    `elsewhere`: those that it ends only for the subscriptions of the visitor that it does not bring in.
+    """
 
     ends: tuple[int, ...] = ()
+    elsewhere: tuple[int, ...] = ()
     begins: tuple[Way, ...] = ()
+
+    @property
+    def ends_any(self) -> bool:
+        return bool(self.ends or self.elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +99,30 @@ NONE = Reactions()
 def reactions_of(automations: Iterable[Automation]) -> Reactions:
     """One that is paused takes nobody in, but who leaves it leaves it.
 
-    An event that both begins and ends an automation makes who is in it begin anew.
+    An event that both begins and ends an automation makes who is in it begin anew, whatever they were sent.
     """
     on_subscribe: list[Way] = []
-    ends: dict[str, list[int]] = {}
-    begins: dict[str, list[Way]] = {}
+    ends: defaultdict[str, list[int]] = defaultdict(list)
+    elsewhere: defaultdict[str, list[int]] = defaultdict(list)
+    begins: defaultdict[str, list[Way]] = defaultdict(list)
     for automation in automations:
         definition = read_definition(automation)
         trigger, active = definition.trigger, automation.state is AutomationState.ACTIVE
-        restart = active and trigger.event in definition.cancel_on
         for name in definition.cancel_on:
-            if not (restart and name == trigger.event):
-                ends.setdefault(name, []).append(automation.id)
+            (elsewhere if active and name == trigger.event else ends)[name].append(automation.id)
         if not active:
             continue
-        way = Way(automation.id, definition.steps[0].after * SECOND, not definition.once, restart)
+        anew = trigger.event in definition.cancel_on
+        way = Way(automation.id, definition.steps[0].after * SECOND, not definition.once, anew)
         if trigger.event is None:
             on_subscribe.append(way)
         else:
-            begins.setdefault(trigger.event, []).append(way)
+            begins[trigger.event].append(way)
     return Reactions(
         tuple(on_subscribe),
         {
-            name: Reaction(tuple(ends.get(name, ())), tuple(begins.get(name, ())))
-            for name in ends.keys() | begins.keys()
+            name: Reaction(tuple(ends[name]), tuple(elsewhere[name]), tuple(begins[name]))
+            for name in ends.keys() | elsewhere.keys() | begins.keys()
         },
     )
 

@@ -75,7 +75,7 @@ create table acceptances (
     primary key (site_id, subscription_id)
 ) {without_rowid};
 create unique index subscriptions_by_endpoint on subscriptions (site_id, endpoint_hash);
-create index subscriptions_by_external_id on subscriptions (site_id, external_id) where external_id is not null;
+create index subscriptions_by_external_id on subscriptions (site_id, external_id, id) where external_id is not null;
 create index subscriptions_expiring on subscriptions (expires_at) where expires_at is not null and state = 'active';
 
 create table messages (

@@ -26,23 +26,25 @@ order by id limit $3;
 -- Null when it is not active any more.
 select version from automations where id = $1 and state = 'active';
 
--- name: enter (sqlite)
--- $5: whoever has left may come in again. $6: whoever is in begins anew. Neither once a step was sent: a delivery is
--- one for each message and subscription, and a step is one message.
-insert into automation_places (site_id, subscription_id, automation_id, step, due_at)
-select $1, $2, a.id, 0, $4 from automations a where a.id = $3 and a.state = 'active'
-on conflict (site_id, subscription_id, automation_id) do update set step = 0, due_at = excluded.due_at
-where automation_places.step = 0
-    and ((automation_places.due_at is null and $5 = 1) or (automation_places.due_at is not null and $6 = 1));
+-- name: enter
+-- Whoever waits for the first step begins anew; whoever has left comes in again if $5 is 1, in a round of their own if
+-- the one before has sent them anything: at most $6 times.
+insert into automation_places (site_id, subscription_id, automation_id, round, step, due_at)
+select cast($1 as bigint), wanted.value, a.id, 0, 0, cast($4 as bigint)
+from automations a
+    cross join /* sqlite: json_each($2) as wanted *//* postgres: unnest($2::bigint[]) as wanted(value) */
+where a.id = $3 and a.state = 'active'
+on conflict (site_id, subscription_id, automation_id) do update set
+    round = automation_places.round + case when automation_places.step > 0 then 1 else 0 end,
+    step = 0, due_at = excluded.due_at
+where (automation_places.step = 0 and automation_places.due_at is not null)
+    or (automation_places.due_at is null and cast($5 as bigint) = 1
+        and (automation_places.step = 0 or automation_places.round < cast($6 as bigint)));
 
--- name: enter (postgres)
-insert into automation_places (site_id, subscription_id, automation_id, step, due_at)
-select cast($1 as bigint), cast($2 as bigint), a.id, 0, cast($4 as bigint)
-from automations a where a.id = $3 and a.state = 'active'
-on conflict (site_id, subscription_id, automation_id) do update set step = 0, due_at = excluded.due_at
-where automation_places.step = 0
-    and ((automation_places.due_at is null and cast($5 as bigint) = 1)
-        or (automation_places.due_at is not null and cast($6 as bigint) = 1));
+-- name: leave_begun
+-- Those who have been sent a step.
+update automation_places set due_at = null
+where site_id = $1 and subscription_id in ids($2) and automation_id = $3 and due_at is not null and step > 0;
 
 -- name: leave
 update automation_places set due_at = null
@@ -55,16 +57,17 @@ update automation_places set due_at = null where site_id = $1 and subscription_i
 delete from automation_places where site_id = $1 and subscription_id = $2;
 
 -- name: due_places
-select subscription_id, step, due_at from automation_places
+select subscription_id, round, step, due_at from automation_places
 where automation_id = $1 and due_at <= $2 order by due_at limit $3;
 
 -- name: move (sqlite)
 update automation_places set step = rows.step_to, due_at = rows.due_to
 from rows($1: site_id bigint, automation_id bigint, subscription_id bigint, step bigint, due_at bigint,
-    step_to bigint, due_to bigint)
+    step_to bigint, due_to bigint, round bigint)
 where automation_places.site_id = rows.site_id and automation_places.subscription_id = rows.subscription_id
     and automation_places.automation_id = rows.automation_id
-    and automation_places.step = rows.step and automation_places.due_at = rows.due_at;
+    and automation_places.round = rows.round and automation_places.step = rows.step
+    and automation_places.due_at = rows.due_at;
 
 -- name: move (postgres)
 -- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
@@ -72,7 +75,7 @@ update automation_places set step = found.step_to, due_at = found.due_to
 from (
     select rows.*, p.place
     from rows($1: site_id bigint, automation_id bigint, subscription_id bigint, step bigint, due_at bigint,
-        step_to bigint, due_to bigint)
+        step_to bigint, due_to bigint, round bigint)
     cross join lateral (
         select ctid as place from automation_places p
         where p.site_id = rows.site_id and p.subscription_id = rows.subscription_id
@@ -81,7 +84,8 @@ from (
 where automation_places.ctid = found.place and automation_places.site_id = found.site_id
     and automation_places.subscription_id = found.subscription_id
     and automation_places.automation_id = found.automation_id
-    and automation_places.step = found.step and automation_places.due_at = found.due_at;
+    and automation_places.round = found.round and automation_places.step = found.step
+    and automation_places.due_at = found.due_at;
 
 -- name: waiting
 select count(*) from (

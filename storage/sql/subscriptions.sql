@@ -210,6 +210,11 @@ from unnest($2::text[]) as wanted(value) cross join lateral (
     select external_id, id, provider, state from subscriptions
     where site_id = $1 and external_id = wanted.value offset 0) s;
 
+-- name: newest_of_visitor
+-- So many of the index's entries and no more, however many have the external id.
+select id, state from subscriptions /* sqlite: indexed by subscriptions_by_external_id */
+where site_id = $1 and external_id = $2 order by id desc limit $3;
+
 -- name: gone (sqlite)
 update subscriptions set state = 'gone', ended_at = rows.at, never_accepted = not exists (
         select 1 from acceptances a where a.site_id = rows.site_id and a.subscription_id = rows.id)

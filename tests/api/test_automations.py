@@ -1,10 +1,12 @@
 """Automations over HTTP: made, shown, changed, and what brings visitors in and out."""
 
+import asyncio
 from json import dumps
 from typing import Any
 
 import pytest
 
+from gateway import site_events
 from gateway.context import Context
 from gateway.metrics import Metrics
 from gateway.scheduler.finisher import Finisher
@@ -144,6 +146,97 @@ async def test_what_a_visitor_did_on_one_device_holds_on_all_of_them(
 
     await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "purchase"}, phone["token"])
     assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 0
+
+
+async def test_what_begins_anew_on_one_device_ends_on_the_others(
+    api: Api, context: Context, clock: FakeClock
+) -> None:
+    site = await api.new_site(identity="unsigned")
+    path = f"/v1/sites/{site}/automations"
+    page = Page(api.with_token(None), site)
+    made = await api.post(path, changed(cancel_on=["cart"]))
+    for _ in range(2):
+        await page.subscribe(external_id="ann")
+    await api.post(f"/v1/sites/{site}/events", {"external_id": "ann", "name": "cart"}, 200)
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 2
+
+    phone = await page.subscribe(external_id="ann")
+    await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "cart"}, phone["token"])
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 1
+
+
+async def test_of_an_external_id_that_very_many_share_an_event_is_for_the_newest(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_events, "MOST_OF_VISITOR", 2)
+    site = await api.new_site(identity="unsigned")
+    path = f"/v1/sites/{site}/automations"
+    page = Page(api.with_token(None), site)
+    made = await api.post(path, CART)
+    guests = [await page.subscribe(external_id="guest") for _ in range(4)]
+    for guest in guests:
+        await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "cart"}, guest["token"])
+
+    events = f"/v1/sites/{site}/events"
+    assert await api.post(events, {"external_id": "guest", "name": "left"}, 200) == {"subscriptions": 2}
+    await api.post(events, {"external_id": "guest", "name": "purchase"}, 200)
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 2
+    # Whoever tells of it is among those who leave, also when they are not among the newest.
+    await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "purchase"}, guests[0]["token"])
+    assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 1
+
+
+async def test_a_second_cart_months_later_is_reminded_of_too(
+    api: Api, site: str, path: str, page: Page, context: Context, clock: FakeClock
+) -> None:
+    made = await api.post(path, CART)
+    ann, bob = [await page.subscribe() for _ in range(2)]
+    for visitors in ((ann, bob), (ann,)):
+        for visitor in visitors:
+            await page.call("POST", f"/v1/public/{site}/track", 204, {"name": "cart"}, visitor["token"])
+        clock.advance(3_600)
+        await walk(context)
+        clock.advance(90 * 86_400)
+
+    [step] = (await api.get(f"{path}/{made['id']}"))["steps"]
+    assert (step["rounds"], step["progress"]["audience"], step["results"]["displayed"]) == (2, 3, 0)
+    assert step["message"]["progress"]["audience"] == 2
+    again, first = (await api.get(f"/v1/sites/{site}/messages"))["items"]
+    assert first["id"] == step["message"]["id"]
+    assert (again["automation"], again["progress"]["audience"]) == (made["id"], 1)
+    assert again["notification"] == first["notification"]
+    shown = await api.get(f"/v1/sites/{site}/messages/{again['id']}")
+    assert shown["audience"] == {"automation": made["id"], "round": 2}
+
+
+async def test_an_automation_that_is_asked_for_twice_with_its_key_is_made_once(api: Api, path: str) -> None:
+    headers = {"Idempotency-Key": "welcome-1"}
+    first = await api.call("POST", path, 201, json=WELCOME, headers=headers)
+    again = await api.call("POST", path, 201, json=WELCOME, headers=headers)
+    assert (await again.json(), again.headers["Idempotency-Replayed"]) == (await first.json(), "true")
+    assert "Idempotency-Replayed" not in first.headers
+    assert len((await api.get(path))["items"]) == 1
+    other = await api.call("POST", path, 409, json=CART, headers=headers)
+    assert (await other.json(content_type=None))["code"] == "idempotency_key_reused"
+    await api.call("POST", path, 400, json=CART, headers={"Idempotency-Key": "two words"})
+
+
+async def test_of_requests_with_one_key_at_the_same_moment_one_makes_the_automation(
+    api: Api, path: str
+) -> None:
+    headers = {"Idempotency-Key": "welcome-1"}
+    answers = await asyncio.gather(
+        *(api.call("POST", path, 201, json=WELCOME, headers=headers) for _ in range(4))
+    )
+    assert len({(await answer.json())["id"] for answer in answers}) == 1
+    assert len((await api.get(path))["items"]) == 1
+
+
+async def test_the_key_of_an_automation_that_was_deleted_makes_no_other(api: Api, path: str) -> None:
+    headers = {"Idempotency-Key": "welcome-1"}
+    made = await (await api.call("POST", path, 201, json=WELCOME, headers=headers)).json()
+    await api.delete(f"{path}/{made['id']}")
+    await api.call("POST", path, 404, json=WELCOME, headers=headers)
 
 
 async def test_a_back_end_tells_of_events_by_external_id_and_by_subscription(api: Api) -> None:
@@ -391,11 +484,11 @@ async def test_who_unsubscribes_or_is_erased_leaves_every_automation(
     assert (await api.get(f"{path}/{made['id']}"))["waiting"] == 0
 
 
-async def test_who_comes_back_is_welcomed_once_only_unless_told_otherwise(
+async def test_who_comes_back_is_welcomed_again_unless_told_otherwise(
     api: Api, path: str, page: Page
 ) -> None:
-    once = await api.post(path, WELCOME)
-    often = await api.post(path, {**WELCOME, "once_per_visitor": False})
+    once = await api.post(path, {**WELCOME, "once_per_visitor": True})
+    often = await api.post(path, WELCOME)
     browser = push_subscription()
     first = await page.subscribe(browser)
     await page.call("DELETE", f"{page.subscriptions}/{first['id']}", 204, token=first["token"])

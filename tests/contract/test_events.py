@@ -147,7 +147,7 @@ async def test_nothing_is_learnt_of_a_visitor_who_was_erased_meanwhile(database:
 async def test_a_sites_own_events_are_kept_with_their_data(database: Database) -> None:
     tracked = [CustomEvent(n, SITE, 1, "bought", '{"price":5}' if n else None, NOW + n) for n in range(3)]
     for each in tracked:
-        await database.write(lambda tx, each=each: events.track(tx, each))  # type: ignore[misc]
+        await database.write(lambda tx, each=each: events.track(tx, [each]))  # type: ignore[misc]
     found = await database.read(lambda tx: events.custom_of_subscription(tx, SITE, 1, 2))
     assert list(found) == [tracked[2], tracked[1]]
     assert await database.read(lambda tx: events.custom_of_subscription(tx, SITE, 2)) == []

@@ -101,8 +101,11 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     (
         "received",
         "doubtful",
-        (1, 2, 3, 4, 5),
-        ["acceptances USING PRIMARY KEY (site_id=? AND subscription_id>? AND subscription_id<?)"],
+        (1, 2, 3, 4, 5, [6]),
+        [
+            "a USING PRIMARY KEY (site_id=? AND subscription_id>? AND subscription_id<?)",
+            "d USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id>? AND subscription_id<?)",
+        ],
     ),
     (
         "received",
@@ -347,6 +350,45 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ),
     (
         "automations",
+        "leave_begun",
+        (1, [2], 3),
+        ["automation_places_of (automation_id=? AND site_id=? AND subscription_id=?)"],
+    ),
+    (
+        "steps",
+        "close",
+        (1, [2], "a", 3),
+        [
+            "automation_rounds USING PRIMARY KEY (site_id=? AND step_id=?)",
+            "messages USING INTEGER PRIMARY KEY (rowid=?)",
+        ],
+    ),
+    ("steps", "close_all", (1, "a", 3), ["messages USING INDEX messages_of_automation (parent_id=?)"]),
+    ("steps", "pause", (1, "a"), ["messages USING INDEX messages_of_automation (parent_id=?)"]),
+    ("steps", "paused", (1, "a"), ["messages USING INDEX messages_of_automation (parent_id=?)"]),
+    (
+        "steps",
+        "of_rounds",
+        (1, [2], [3]),
+        ["automation_rounds USING PRIMARY KEY (site_id=? AND step_id=? AND round=?)"],
+    ),
+    (
+        "steps",
+        "totals",
+        (1, [2]),
+        [
+            "automation_rounds USING PRIMARY KEY (site_id=? AND step_id=?)",
+            "r USING PRIMARY KEY (site_id=? AND message_id=?)",
+        ],
+    ),
+    (
+        "subscriptions",
+        "newest_of_visitor",
+        (1, "a", 3),
+        ["subscriptions USING INDEX subscriptions_by_external_id (site_id=? AND external_id=?)"],
+    ),
+    (
+        "automations",
         "leave_all",
         (1, 2),
         ["automation_places USING PRIMARY KEY (site_id=? AND subscription_id=?)"],
@@ -383,8 +425,8 @@ IDS = [f"{aggregate}.{block}" for aggregate, block, *_ in HOT]
 # progress_of and by_variant group a few messages' rollups; due orders at most twice its limit, live what it
 # found.
 TABLES = {"subscriptions", "messages", "batches", "deliveries", "events", "rollups", "throttles"}
-TABLES |= {"m", "b", "o", "r", "s", "t", "a", "automation_places"}
-MAY_SORT = {"messages.progress_of", "messages.due", "messages.live", "rollups.by_variant"}
+TABLES |= {"m", "b", "o", "r", "s", "t", "a", "automation_places", "automation_rounds"}
+MAY_SORT = {"messages.progress_of", "steps.totals", "messages.due", "messages.live", "rollups.by_variant"}
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

@@ -123,7 +123,7 @@ async def _something_of_everything(tx: Transaction, site_id: int) -> None:
     await deliveries.record(tx, [result(n, site_id=site_id, message_id=site_id) for n in range(25)])
     displayed = [Event(site_id, site_id, n, 0, EventKind.DISPLAYED, None, NOW) for n in range(25)]
     await events.record(tx, displayed)
-    await events.track(tx, CustomEvent(1, site_id, 1, "visit", None, NOW))
+    await events.track(tx, [CustomEvent(1, site_id, 1, "visit", None, NOW)])
 
 
 async def test_a_deleted_site_is_purged_in_small_steps_and_nobody_else(database: Database) -> None:

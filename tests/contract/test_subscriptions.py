@@ -200,7 +200,7 @@ async def test_an_erased_subscription_keeps_nothing_personal(database: Database)
     new = new_subscription(tags=("a",), external_id="e", language="de", timezone="UTC", attributes={"x": 1})
     await register(database, 1, new)
     event = CustomEvent(5, SITE, 1, "bought", '{"what":"secret"}', NOW)
-    await database.write(lambda tx: events.track(tx, event))
+    await database.write(lambda tx: events.track(tx, [event]))
     assert await database.read(lambda tx: events.custom_of_subscription(tx, SITE, 1)) == [event]
 
     await database.write(lambda tx: subscriptions.erase(tx, SITE, 1, NOW + 3))

@@ -83,8 +83,8 @@ def test_an_event_begins_some_automations_and_ends_others() -> None:
     )
     assert reactions.on_subscribe == (Way(3, 7_000, again=True),)
     assert reactions.on_event == {
-        "cart": Reaction((), (Way(1, 7_000, again=True),)),
-        "purchase": Reaction((1,), (Way(2, 7_000, again=False),)),
+        "cart": Reaction(begins=(Way(1, 7_000, again=True),)),
+        "purchase": Reaction((1,), begins=(Way(2, 7_000, again=False),)),
     }
 
 
@@ -95,4 +95,6 @@ def test_one_that_is_paused_takes_nobody_in_but_lets_them_leave() -> None:
 
 def test_an_event_that_begins_and_ends_the_same_makes_it_begin_anew() -> None:
     reactions = reactions_of([automation(1, "cart", ("cart",))])
-    assert reactions.on_event == {"cart": Reaction((), (Way(1, 7_000, again=True, restart=True),))}
+    assert reactions.on_event == {
+        "cart": Reaction(elsewhere=(1,), begins=(Way(1, 7_000, again=True, anew=True),))
+    }

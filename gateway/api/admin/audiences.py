@@ -47,6 +47,10 @@ class ShownAudience(Audience, frozen=True, omit_defaults=True, forbid_unknown_fi
     automation: Annotated[
         str | UnsetType, Meta(description="A step of this automation: visitors come in by themselves.")
     ] = UNSET
+    round: Annotated[
+        int | UnsetType,
+        Meta(description="Of those who come in again: 2 for who is in it for the second time."),
+    ] = UNSET
     names: Annotated[int | UnsetType, Meta(description="How many were uploaded.")] = UNSET
     failures_of: Annotated[
         str | UnsetType, Meta(description="A replay: those whom this message did not reach.")
@@ -93,7 +97,10 @@ def from_spec(spec: AudienceSpec, resolved: str | None = None) -> ShownAudience:
     if spec.where is not UNSET:
         return ShownAudience(where=spec.where, resolved=expression)
     if spec.automation is not UNSET:
-        return ShownAudience(automation=encode_id(Kind.AUTOMATION, spec.automation))
+        return ShownAudience(
+            automation=encode_id(Kind.AUTOMATION, spec.automation),
+            round=UNSET if spec.round is UNSET else spec.round + 1,
+        )
     if spec.failures_of is not UNSET:
         outcomes = UNSET if spec.outcomes is UNSET else list(spec.outcomes)
         return ShownAudience(failures_of=encode_id(Kind.MESSAGE, spec.failures_of), outcomes=outcomes)

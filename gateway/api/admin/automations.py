@@ -6,21 +6,21 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from gateway import audit, automations
+from gateway import audit, automations, idempotency
 from gateway.api.admin.audiences import Audience
-from gateway.api.admin.message_types import Message, NewMessage, read_draft
-from gateway.api.admin.message_views import show_message
+from gateway.api.admin.message_types import Message, NewMessage, Progress, Results, read_draft
+from gateway.api.admin.message_views import show_message, show_totals
 from gateway.api.admin.template_use import fill_in
 from gateway.api.browser import BROWSERS
 from gateway.api.moments import Moment, to_moment
 from gateway.api.paging import Page, PageQuery, page_of, read_cursor
-from gateway.api.route import KILOBYTE, Call, route
+from gateway.api.route import KILOBYTE, Call, Reply, route
 from gateway.api.texts import Name
 from gateway.automation_steps import NOBODY_YET, StepDraft
-from gateway.automations import AutomationDraft, AutomationWithSteps
+from gateway.automations import AutomationDraft, AutomationWithSteps, Created
 from gateway.campaigns.automations import LONGEST, MOST_STEPS, read_definition
 from gateway.campaigns.automations import Trigger as StoredTrigger
-from gateway.errors import Conflict, FieldError, InvalidRequest, PayloadTooLarge
+from gateway.errors import Conflict, FieldError, IdempotencyKeyReused, InvalidRequest, PayloadTooLarge
 from gateway.site_events import EventName
 from storage import automations as stored
 from storage.automations import AutomationState
@@ -55,7 +55,8 @@ CancelOn = Annotated[
     list[EventName], Meta(max_length=20, description="Who has one of these gets no further step.")
 ]
 Once = Annotated[
-    bool, Meta(description="A visitor comes in once in their life: the default for `subscribe` only.")
+    bool,
+    Meta(description="A visitor comes in once in their life, also if they left before anything was sent."),
 ]
 Running = Literal["active", "paused"]
 
@@ -64,7 +65,7 @@ class NewAutomation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: Name
     trigger: Trigger
     cancel_on: CancelOn = []
-    once_per_visitor: Once | UnsetType = UNSET
+    once_per_visitor: Once = False
     state: Running = "active"
     steps: Steps
 
@@ -82,7 +83,12 @@ class AutomationChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class ShownStep(Struct, frozen=True):
     after: int
-    message: Message
+    message: Annotated[Message, Meta(description="That of those who are in it for the first time.")]
+    rounds: Annotated[
+        int, Meta(description="How many messages it has: one more for those who come in again, and so on.")
+    ]
+    progress: Annotated[Progress, Meta(description="Over all of them.")]
+    results: Annotated[Results, Meta(description="Over all of them, not by variant.")]
 
 
 class Automation(Struct, frozen=True, kw_only=True):
@@ -106,23 +112,32 @@ class Automation(Struct, frozen=True, kw_only=True):
     "Create an automation",
     scope=Scope.SEND,
     status=201,
-    errors=(Conflict, PayloadTooLarge),
+    errors=(Conflict, PayloadTooLarge, IdempotencyKeyReused),
     body_limit=_BODY_LIMIT,
+    request_headers=(idempotency.HEADER,),
 )
-async def create_automation(call: Call[NewAutomation, None]) -> Automation:
-    """Visitors who are there already do not come in. Takes effect everywhere within five seconds."""
+async def create_automation(call: Call[NewAutomation, None]) -> Reply[Automation]:
+    """Visitors who are there already do not come in. Takes effect everywhere within five seconds.
+
+    With an `Idempotency-Key` the same request within 24 hours makes one automation, however often it comes.
+    """
     new, actor = call.body, audit.actor(call.token)
+    request = b"automation\n%b" % call.raw_body  # a message of the same bytes is another request
+    key = idempotency.parse_key(call.request.headers.get(idempotency.HEADER), request)
+    replayed = await automations.find_created(call.context, call.site_id, key)
+    if replayed is not None:  # templates may have changed since the first time
+        return _created(call, replayed)
     draft = AutomationDraft(
         name=new.name,
         state=AutomationState(new.state),
         trigger=_trigger(new.trigger),
         cancel_on=tuple(new.cancel_on),
-        once=None if new.once_per_visitor is UNSET else new.once_per_visitor,
+        once=new.once_per_visitor,
         steps=[await _draft(call, place, step) for place, step in enumerate(new.steps)],
     )
-    made = await automations.create_automation(call.context, actor, call.site_id, draft)
+    created = await automations.create_automation(call.context, actor, call.site_id, draft, key)
     call.request.app[BROWSERS].automations.forget(call.site_id)
-    return _show(call, made)
+    return _created(call, created)
 
 
 @route("GET", _PATH, "List automations", scope=Scope.READ)
@@ -214,11 +229,16 @@ def _outline(automation: stored.Automation) -> Automation:
     )
 
 
+def _created(call: Call[Any, None], created: Created) -> Reply[Automation]:
+    headers = {idempotency.REPLAYED: "true"} if created.replayed else {}
+    return Reply(_show(call, created.found), headers=headers)
+
+
 def _show(call: Call[Any, None], found: AutomationWithSteps) -> Automation:
     now = call.context.clock.now()
     steps = [
-        ShownStep(step.after, show_message(message, now))
-        for step, message in zip(found.definition.steps, found.messages, strict=True)
+        ShownStep(step.after, show_message(message, now), totals.rounds, *show_totals(message, totals, now))
+        for step, message, totals in zip(found.definition.steps, found.messages, found.totals, strict=True)
     ]
     return replace(_outline(found.automation), steps=steps, waiting=found.waiting)
 

@@ -21,6 +21,7 @@ from gateway.messages import MessageWithProgress
 from storage import messages
 from storage.ids import Kind, encode_id
 from storage.messages import ENDED, MessageKind, MessageState
+from storage.steps import Totals
 from storage.throttles import FOR_GOOD
 
 _SHOWN_OCCURRENCES = 3
@@ -65,6 +66,12 @@ def show_message(found: MessageWithProgress, now: int, *, with_audience: bool = 
         else UNSET,
         **{name: getattr(rules, name) for name in Rules.__struct_fields__},
     )
+
+
+def show_totals(own: MessageWithProgress, totals: Totals, now: int) -> tuple[Progress, Results]:
+    """Of a step of an automation, whose `own` message is one of those counted."""
+    summed = MessageWithProgress(own.message, totals.progress, totals.results)
+    return _progress(summed, now), _results(summed, Rules())
 
 
 def _parent(message: messages.Message, kind: MessageKind, parent: Kind = Kind.MESSAGE) -> str | None:

@@ -1,6 +1,7 @@
 """An automation in an installation, and what became of its visitors."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,10 +28,12 @@ from storage.queries import Query
 from tests.unit.installation import Installation
 
 BATCHES = Query("test.batches", *["select message_id, members, due_at from batches order by id"] * 2)
+NEW = Query("test.new", *["select id, message_id, members from batches where attempt = 1"] * 2)
+ROUNDS = Query("test.rounds", *["select message_id, step_id, round from automation_rounds"] * 2)
 
 
-def step(after: int, **rules: Any) -> StepDraft:
-    content = Content(Notification(f"After {after} s"), Options())
+def step(after: int, title: str | None = None, **rules: Any) -> StepDraft:
+    content = Content(Notification(title or f"After {after} s"), Options())
     draft = Draft(
         content=content,
         audience=NOBODY_YET,
@@ -50,9 +53,15 @@ class Automated:
     installation: Installation
     made: AutomationWithSteps
     known: AutomationCache = field(init=False)
+    numbers: dict[int, int] = field(default_factory=dict)  # of the steps that it has or had, by id
+    seen: dict[int, tuple[int, Sequence[int]]] = field(default_factory=dict)  # message, members of batches
 
     def __post_init__(self) -> None:
         self.known = AutomationCache(self.installation.database, self.installation.clock)
+        self._number()
+
+    def _number(self) -> None:
+        self.numbers |= {id: number for number, id in enumerate(self.messages)}
 
     @property
     def messages(self) -> list[int]:
@@ -81,6 +90,7 @@ class Automated:
         site_id, id = installation.site.id, self.made.automation.id
         self.made = await change_automation(installation.context, "test", site_id, id, changed)
         self.known.forget(site_id)
+        self._number()
 
     async def delete(self) -> None:
         installation = self.installation
@@ -91,15 +101,31 @@ class Automated:
         walker = Walker(self.installation.context, Metrics(), page)
         while await walker.step():
             pass
+        await self.note()
+
+    async def note(self) -> None:
+        """Remember the batches that there are: senders delete them."""
+        for id, message_id, members in await self.installation.database.read(lambda tx: tx.fetch(NEW)):
+            self.seen[id] = (message_id, unpack(members))
+
+    async def everything(self) -> dict[int, tuple[int, int]]:
+        """(round, number of the step) by id of each message that it has or ever had."""
+        rows = await self.installation.database.read(lambda tx: tx.fetch(ROUNDS))
+        again = {id: (number, self.numbers[step]) for id, step, number in rows if step in self.numbers}
+        return {id: (0, number) for id, number in self.numbers.items()} | again
+
+    async def got_in_rounds(self) -> dict[int, list[tuple[int, int]]]:
+        """By subscription (round, step) of what was made for them, in its order."""
+        known = await self.everything()
+        found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for _, (message_id, members) in sorted(self.seen.items()):
+            for id in members if message_id in known else ():
+                found[id].append(known[message_id])
+        return dict(found)
 
     async def got(self) -> dict[int, list[int]]:
         """By subscription the steps that were made for them, in their order."""
-        rows = await self.installation.database.read(lambda tx: tx.fetch(BATCHES))
-        found: defaultdict[int, list[int]] = defaultdict(list)
-        for message_id, members, _ in rows:
-            for id in unpack(members) if message_id in self.messages else ():
-                found[id].append(self.messages.index(message_id))
-        return dict(found)
+        return {id: [step for _, step in each] for id, each in (await self.got_in_rounds()).items()}
 
     async def waiting(self) -> int:
         id = self.made.automation.id
@@ -121,4 +147,4 @@ async def automate(
         steps=steps,
     )
     made = await create_automation(installation.context, "test", installation.site.id, draft)
-    return Automated(installation, made)
+    return Automated(installation, made.found)
