@@ -46,9 +46,11 @@ select id, site_id, kind, parent_id, state, state_reason, waiting_until, priorit
     freeze_ceiling, turn, next_at, rules, resolved, winner
 from messages where id in (
         select id from (
-            select id from messages where site_id = $1 and state = 'sending' order by lane desc, id desc limit $3) s
-        union all select id from (
-            select id from messages where +site_id = $1 and state = 'paused' order by id desc limit $3) p
+            select * from (
+                select id, lane from messages where site_id = $1 and state = 'sending' order by lane desc, id desc limit $3) s
+            union all select * from (
+                select id, lane from messages where +site_id = $1 and state = 'paused' order by id desc limit $3) p
+            order by lane desc, id desc limit $3) g
         union all select id from (
             select id from messages where site_id = $1 and ended_at is not null and ended_at >= $2
             order by ended_at desc limit $3) e)

@@ -104,7 +104,8 @@ async def test_what_goes_on_is_found_before_what_has_just_ended_and_nothing_else
 
     assert await live(10) == [503, MESSAGE, 504, 601]
     assert await live(10, NOW - 1) == [503, MESSAGE, 504, 602, 601]
-    assert await live(1) == [503, MESSAGE]
+    assert await live(2) == [503, MESSAGE, 601]
+    assert await live(1) == [503, 601]
 
 
 async def test_a_change_before_the_start_may_make_a_series_of_a_message(database: Database) -> None:
