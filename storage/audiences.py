@@ -12,7 +12,7 @@ from storage.conditions import Condition, Every, HasTag, driving_tag, times_rece
 from storage.database import Row, Transaction, Value
 from storage.ids import MAX_ID
 from storage.queries import Query, load, make
-from storage.received import Sent, receivers, sent_about
+from storage.received import Sent, Settled, sent_since, settle
 from storage.subscription import RecipientRow
 
 _SQL = load("audiences")
@@ -78,7 +78,7 @@ async def look(
 ) -> Mapping[int, Sent]:
     """By the `since` of each ReceivedSince what was sent to subscriptions with after_id < id <= ceiling."""
     return {
-        since: await sent_about(tx, site_id, since, after_id, ceiling) for since in times_received(condition)
+        since: await sent_since(tx, site_id, since, after_id, ceiling) for since in times_received(condition)
     }
 
 
@@ -101,11 +101,11 @@ async def _window(
     end = ceiling if found is None else found[0]
     if sent is None:
         sent = await look(tx, site_id, condition, after_id, end)
-    received = {
-        since: await receivers(tx, site_id, since, about, after_id, end, size, tag)
+    settled = {
+        since: await settle(tx, site_id, since, about, after_id, end, size, tag)
         for since, about in sent.items()
     }
-    query, args = _query(site_id, condition, after_id, end, received, select, tail)
+    query, args = _query(site_id, condition, after_id, end, settled, select, tail)
     return Window(await tx.fetch(query, *args), end, found is None)
 
 
@@ -114,12 +114,12 @@ def _query(
     condition: Condition,
     after_id: int,
     end: int,
-    received: Mapping[int, Sequence[int]],
+    settled: Mapping[int, Settled],
     select: str,
     tail: str,
 ) -> tuple[Query, Sequence[Value]]:
     """The text holds no value of the condition, only constants and numbers of parameters."""
-    writer, tag, source = Writer([site_id, after_id, end], received), driving_tag(condition), _SCAN
+    writer, tag, source = Writer([site_id, after_id, end], settled), driving_tag(condition), _SCAN
     if tag is not None:
         writer.add(tag)
         source = _BY_TAG

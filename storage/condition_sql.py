@@ -27,6 +27,7 @@ from storage.conditions import (
     TimeIs,
 )
 from storage.database import Value
+from storage.received import ACCEPTED_WITHIN, Settled, Unreached
 from storage.subscription import Attribute
 
 _TIME = re.compile(
@@ -55,13 +56,13 @@ _AS_TIME = (
 
 @dataclass(slots=True)
 class Writer:
-    """Writes conditions; `args` are the parameters so far, in order.
+    """Writes conditions. `args` are the parameters so far, in order: the site, and the window, after and to.
 
-    `received`: by the `since` of each ReceivedSince those of whom only deliveries tell (storage.received).
+    `settled`: by the `since` of each ReceivedSince, whom deliveries have to be asked of.
     """
 
     args: list[Value]
-    received: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    settled: Mapping[int, Settled] = field(default_factory=dict)
 
     def add(self, value: Value) -> str:
         self.args.append(value)
@@ -127,13 +128,40 @@ def _received(writer: Writer, condition: Received) -> str:
 
 
 def _received_since(writer: Writer, condition: ReceivedSince) -> str:
-    received = writer.add(list(writer.received[condition.since]))
-    # Not a list on PostgreSQL: it would be gone through for each subscription.
-    ids = f"/* sqlite: json_each({received}) k *//* postgres: unnest({received}::bigint[]) as k(value) */"
+    settled = writer.settled[condition.since]
+    since = writer.add(condition.since)
+    doubtful = f"a.at >= {writer.add(condition.since - ACCEPTED_WITHIN)}"
+    if isinstance(settled, Unreached):
+        received = f"not a.subscription_id in ({_listed(writer.add(list(settled.ids)))})"
+    else:
+        known, messages = writer.add(list(settled.known)), writer.add(list(settled.messages))
+        received = f"(a.subscription_id in ({_listed(known)}) or {_delivered(messages, since)})"
     return _exists(
-        "acceptances a where a.site_id = s.site_id and a.subscription_id = s.id"  # noqa: S608 - as above
-        f" and (a.at >= {writer.add(condition.since)} or s.id in (select k.value from {ids}))"
+        "acceptances a where a.site_id = s.site_id and a.subscription_id = s.id"
+        f" and (a.at >= {since} or ({doubtful} and {received}))"
     )
+
+
+def _listed(ids: str) -> str:
+    """Not as an array on PostgreSQL: it would be gone through for each subscription."""
+    source = f"/* sqlite: json_each({ids}) k *//* postgres: unnest({ids}::bigint[]) as k(value) */"
+    return f"select k.value from {source}"  # noqa: S608 - constants and numbers of parameters
+
+
+def _delivered(messages: str, since: str) -> str:
+    """Among the receivers: of the whole window, read as they lie; on PostgreSQL, which plans by statistics,
+    one by one.
+    """
+    accepted = f"d.message_id = w.value and d.outcome = 'accepted' and d.at >= {since}"
+    in_window = (
+        f"select d.subscription_id from json_each({messages}) w cross join deliveries d"  # noqa: S608
+        f" where d.site_id = $1 and d.subscription_id > $2 and d.subscription_id <= $3 and {accepted}"
+    )
+    of_one = _exists(
+        f"unnest({messages}::bigint[]) as w(value) cross join deliveries d"
+        f" where d.site_id = a.site_id and d.subscription_id = a.subscription_id and {accepted}"
+    )
+    return f"/* sqlite: a.subscription_id in ({in_window}) *//* postgres: {of_one} */"
 
 
 def _reported(writer: Writer, condition: Reported) -> str:

@@ -34,9 +34,25 @@ select doubted.value from unnest($3::bigint[]) as doubted(value) cross join late
             and d.outcome = 'accepted' and d.at >= $4 offset 0) d
     limit 1) first;
 
--- name: doubtful
-select subscription_id from acceptances
-where site_id = $1 and subscription_id > $2 and subscription_id <= $3 and at >= $4 and at < $5;
+-- name: doubtful (sqlite)
+-- Who has received none of these messages. The list is made once: the deliveries of each lie beside each other.
+select a.subscription_id from acceptances a
+where a.site_id = $1 and a.subscription_id > $2 and a.subscription_id <= $3 and a.at >= $4 and a.at < $5
+    and a.subscription_id not in (
+        select d.subscription_id from json_each($6) wanted cross join deliveries d
+        where d.site_id = $1 and d.message_id = wanted.value
+            and d.subscription_id > $2 and d.subscription_id <= $3 and d.outcome = 'accepted' and d.at >= $5);
+
+-- name: doubtful (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select a.subscription_id from acceptances a left join lateral (
+    select 1 as received from unnest($6::bigint[]) as wanted(value) cross join lateral (
+        select 1 from deliveries d
+        where d.site_id = $1 and d.message_id = wanted.value and d.subscription_id = a.subscription_id
+            and d.outcome = 'accepted' and d.at >= $5 offset 0) d
+    limit 1) first on true
+where a.site_id = $1 and a.subscription_id > $2 and a.subscription_id <= $3 and a.at >= $4 and a.at < $5
+    and first.received is null;
 
 -- name: doubtful_of_tag (sqlite)
 select a.subscription_id from subscription_tags t cross join acceptances a

@@ -33,6 +33,7 @@ from storage.database import Database, Transaction
 from storage.events import Event, EventKind
 from storage.ids import MAX_ID
 from storage.queries import Query, make
+from storage.received import Asked, Settled, Unreached
 from storage.subscription import ACCEPTED_AGAIN_AFTER, RecipientRow
 from tests.contract.rows import HOUR, NOW, SITE, add_sending, add_site, new_subscription, result
 
@@ -312,6 +313,11 @@ async def test_messages_to_few_and_to_many_are_looked_up_alike(
         with monkeypatch.context() as patch:
             patch.setattr(received, "_KNOWN", 0)
             assert await walked(database, ReceivedSince(since)) == expected
+            patch.setattr(received, "_AT_ONCE", 1)
+            patch.setattr(received, "_FIRST", 1)
+            for look_up in (0, 1_000):  # always, and never
+                patch.setattr(received, "_LOOK_UP", look_up)
+                assert await walked(database, ReceivedSince(since), 20) == expected
             tagged = [each.id for each in visitors if "vip" in each.tags and each.id in expected]
             assert await walked(database, Every((HasTag("vip"), ReceivedSince(since)))) == tagged
 
@@ -378,7 +384,7 @@ def test_every_kind_of_value_is_stored_as_it_was_said() -> None:
 
 
 PRO = HasAttribute("plan", Op.EQ, ("pro",))
-PLANS: Sequence[tuple[Condition, Mapping[int, Sequence[int]], str]] = [
+PLANS: Sequence[tuple[Condition, Mapping[int, Settled], str]] = [
     (Either((HasTag("vip"), PRO)), {}, "s USING PRIMARY KEY (site_id=? AND id>? AND id<?)"),
     (Either((HasTag("vip"), PRO)), {}, "u USING PRIMARY KEY (site_id=? AND tag=? AND subscription_id=?)"),
     (
@@ -395,19 +401,24 @@ PLANS: Sequence[tuple[Condition, Mapping[int, Sequence[int]], str]] = [
     ),
     (
         ReceivedSince(5),
-        {5: [2]},
+        {5: Unreached([2])},
         "a USING PRIMARY KEY (site_id=? AND subscription_id=?)",
+    ),
+    (
+        ReceivedSince(5),
+        {5: Asked([2], [1])},
+        "d USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id>? AND subscription_id<?)",
     ),
 ]
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(("condition", "looked", "part"), PLANS)
+@pytest.mark.parametrize(("condition", "settled", "part"), PLANS)
 async def test_sqlite_walks_a_key_and_sorts_nothing(
-    database: Database, condition: Condition, looked: Mapping[int, Sequence[int]], part: str
+    database: Database, condition: Condition, settled: Mapping[int, Settled], part: str
 ) -> None:
     order = "s.id" if driving_tag(condition) is None else "t.subscription_id"
-    query, args = audiences._query(SITE, condition, 0, MAX_ID, looked, "select s.id", f"order by {order}")
+    query, args = audiences._query(SITE, condition, 0, MAX_ID, settled, "select s.id", f"order by {order}")
     explained = Query("plan", f"explain query plan {query.sqlite}", "")
     plan = [row[3] for row in await database.read(lambda tx: tx.fetch(explained, *args))]
     assert any(part in line for line in plan), plan
