@@ -1,13 +1,17 @@
 import dataclasses
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from gateway.access import create_token, ensure_admin_token
+from gateway.api.route import PATH_KINDS
+from gateway.api.server import ALL_ROUTES
 from gateway.context import Context
 from gateway.errors import CannotStart
 from storage import tokens
 from storage.database import Transaction
+from storage.ids import Kind, encode_id
 from storage.tokens import ApiToken, Scope
 from tests.api.conftest import ADMIN_TOKEN, NEW_MESSAGE, NEW_SITE, Api
 from tests.fakes.clock import FakeClock
@@ -120,6 +124,25 @@ async def test_a_token_of_one_site_sees_no_other(api: Api, site: str) -> None:
     assert [each["id"] for each in (await mine.get("/v1/sites"))["items"]] == [site]
     await mine.post("/v1/sites", NEW_SITE, 403)
     await mine.get("/metrics", 403)
+
+
+async def test_no_route_of_a_site_answers_a_token_of_another_or_one_without_its_scope(
+    api: Api, site: str
+) -> None:
+    def named(parameter: re.Match[str]) -> str:
+        kind = PATH_KINDS.get(parameter[1])
+        return "fcm" if kind is None else site if kind is Kind.SITE else encode_id(kind, 7)
+
+    foreign = api.with_token(await api.new_token(await api.new_site(), *Scope))
+    by_scope = {scope: api.with_token(await api.new_token(site, scope)) for scope in Scope}
+    routes = [each for each in ALL_ROUTES if each.scope is not None and "{site}" in each.path]
+    assert len(routes) > 50
+    for each in routes:
+        path = re.sub(r"\{(\w+)\}", named, each.path)
+        await foreign.call(each.method, path, 404)
+        for scope, narrow in by_scope.items():
+            if scope is not each.scope:
+                await narrow.call(each.method, path, 403)
 
 
 async def test_another_sites_token_cannot_be_revoked(api: Api, site: str) -> None:
