@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.audience import AudienceSpec, write_audience
+from gateway.campaigns.expressions import Expression, Happened
 from gateway.clock import SystemClock
 from gateway.content import Content, Notification, Options, write_content
 from gateway.context import Context
@@ -23,6 +24,7 @@ from gateway.settings import Settings
 from gateway.webpush import ApplicationServerKey, PushHosts
 from storage import keys, messages, sites, subscriptions
 from storage.batches import BULK
+from storage.conditions import Op
 from storage.database import Transaction
 from storage.ids import IdSource
 from storage.messages import Message, Priority, Progress
@@ -80,10 +82,26 @@ PERSONAL = Notification(
 )
 
 
-async def add_audience(context: Context, url: str, count: int, notification: Notification = PLAIN) -> int:
+SEGMENT = Expression(
+    all=(
+        Expression(tag="sale"),
+        Expression(attribute="plan", op=Op.EQ, value="pro"),
+        Expression(not_=Expression(received=Happened(within="1d"))),
+    )
+)
+
+
+async def add_audience(
+    context: Context,
+    url: str,
+    count: int,
+    notification: Notification = PLAIN,
+    where: Expression | None = None,
+) -> int:
     """A site with `count` subscribers whose endpoints are under `url`, and a message to all; its id.
 
-    Of each a name and a city are known if the notification asks for them.
+    Of each a name and a city are known if the notification asks for them. With SEGMENT as `where` the message
+    is for half of twice as many.
     """
     site = Site(
         id=context.ids.next(),
@@ -95,8 +113,11 @@ async def add_audience(context: Context, url: str, count: int, notification: Not
         created_at=context.clock.now(),
     )
     key = seal_key(context, site.id, ApplicationServerKey.generate())
-    message = _message(context, site.id, notification)
+    message = _message(context, site.id, notification, where)
     attributes = {"first_name": "Ann", "city": "Berlin"} if notification is PERSONAL else {}
+    among = 1 if where is None else 2
+    if where is not None:
+        attributes = {**attributes, "plan": "pro"}
 
     async def add_site(tx: Transaction) -> None:
         await sites.add(tx, site)
@@ -104,13 +125,20 @@ async def add_audience(context: Context, url: str, count: int, notification: Not
 
     await context.database.write(add_site)
     browsers = make_browsers(min(count, MOST_BROWSERS))
-    for start in range(0, count, PAGE):
+    for start in range(0, among * count, PAGE):
         page = [
             (
                 context.ids.next(),
-                _subscription(context, f"{url}/wp/{number:024x}", browser, key.id, attributes),
+                _subscription(
+                    context,
+                    f"{url}/wp/{number:024x}",
+                    browser,
+                    key.id,
+                    attributes,
+                    () if where is None else ("sale", "news") if number % 2 else ("news",),
+                ),
             )
-            for number in range(start, min(start + PAGE, count))
+            for number in range(start, min(start + PAGE, among * count))
             for browser in (browsers[number % len(browsers)],)
         ]
         now = context.clock.now()
@@ -137,7 +165,12 @@ async def progress_of(context: Context, message_id: int) -> Progress:
 
 
 def _subscription(
-    context: Context, endpoint: str, browser: Browser, key_id: int, attributes: Mapping[str, Attribute]
+    context: Context,
+    endpoint: str,
+    browser: Browser,
+    key_id: int,
+    attributes: Mapping[str, Attribute],
+    tags: tuple[str, ...],
 ) -> NewSubscription:
     return NewSubscription(
         endpoint=endpoint,
@@ -146,11 +179,12 @@ def _subscription(
         p256dh=browser.p256dh,
         auth=browser.auth,
         attributes=attributes,
+        tags=tags,
         created_at=context.clock.now(),
     )
 
 
-def _message(context: Context, site_id: int, notification: Notification) -> Message:
+def _message(context: Context, site_id: int, notification: Notification, where: Expression | None) -> Message:
     now = context.clock.now()
     return Message(
         id=context.ids.next(),
@@ -158,7 +192,7 @@ def _message(context: Context, site_id: int, notification: Notification) -> Mess
         priority=Priority.BULK,
         lane=BULK,
         content=write_content(Content(notification, Options(ttl=86_400))),
-        audience_spec=write_audience(AudienceSpec(all=True)),
+        audience_spec=write_audience(AudienceSpec(all=True) if where is None else AudienceSpec(where=where)),
         ttl=86_400,
         send_at=now,
         created_at=now,

@@ -21,8 +21,9 @@ from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 
+from gateway.campaigns.expressions import Expression
 from gateway.content import Notification
-from loadtest.audience import PERSONAL, PLAIN, add_audience, freeze, open_context, progress_of
+from loadtest.audience import PERSONAL, PLAIN, SEGMENT, add_audience, freeze, open_context, progress_of
 from loadtest.contenders import Audience, Used, run_gateway, run_gateway_without_pushing, run_pywebpush
 from loadtest.delay import far_away
 from loadtest.outside import NODE, RUST
@@ -48,9 +49,13 @@ class Bench:
     numbers: Iterator[int]
 
     def gateway(
-        self, subscribers: int, senders: int = 1, notification: Notification = PLAIN
+        self,
+        subscribers: int,
+        senders: int = 1,
+        notification: Notification = PLAIN,
+        where: Expression | None = None,
     ) -> Sequence[Used]:
-        audience = self._audience(subscribers, notification=notification)
+        audience = self._audience(subscribers, notification=notification, where=where)
         used = _apart(senders, run_gateway, audience, self.sink.ca_file)
         return _checked(audience, subscribers, used)
 
@@ -62,14 +67,18 @@ class Bench:
         return _apart(1, run_pywebpush, self.sink.url, self.sink.ca_file, messages)
 
     def _audience(
-        self, subscribers: int, database_url: str = "", notification: Notification = PLAIN
+        self,
+        subscribers: int,
+        database_url: str = "",
+        notification: Notification = PLAIN,
+        where: Expression | None = None,
     ) -> Audience:
         folder, hosts = self.folder / str(next(self.numbers)), f"localhost:{self.sink.port}"
         folder.mkdir()
 
         async def prepare() -> int:
             async with open_context(folder, hosts, database_url) as context:
-                message_id = await add_audience(context, self.sink.url, subscribers, notification)
+                message_id = await add_audience(context, self.sink.url, subscribers, notification, where)
                 await freeze(context)
                 return message_id
 
@@ -120,6 +129,8 @@ def more(bench: Bench, subscribers: int, sizes: Sequence[int], notes: list[str])
     yield Row("two senders", subscribers, [bench.gateway(subscribers, senders=2)])
     personal = bench.gateway(subscribers, notification=PERSONAL)
     yield Row("one sender, personal texts (two macros)", subscribers, [personal])
+    segmented = bench.gateway(subscribers, where=SEGMENT)
+    yield Row("one sender, to a segment of half (three conditions)", subscribers, [segmented])
     with far_away(bench.sink.port, ROUND_TRIP) as port:
         far = replace(bench, sink=replace(bench.sink, port=port))
         name = f"one sender, {ROUND_TRIP * 1000:.0f} ms round trip"

@@ -1,4 +1,5 @@
 """What storage costs with a million subscriptions: size, freeze, members, claim to record, register, events.
+loadtest.expressions has what expressions cost.
 
     python -m loadtest.storage_million                          SQLite in a temporary directory
     python -m loadtest.storage_million --database postgresql://…    an empty database, filled and left so
@@ -22,10 +23,8 @@ from pathlib import Path
 
 import uvloop
 
-from loadtest.audiences import TAGGED, conditions, estimate, label
-from storage import audiences, batches, deliveries, events, habits, messages, sites, subscriptions
+from storage import batches, deliveries, events, habits, messages, sites, subscriptions
 from storage.batches import BULK, MAX_MEMBERS, Batch, pack, unpack
-from storage.conditions import Condition, Not
 from storage.database import Database, Transaction
 from storage.deliveries import Outcome, Result
 from storage.events import Event, EventKind
@@ -141,10 +140,7 @@ async def freeze_step(
     return time.perf_counter() - started
 
 
-async def freeze(
-    database: Database, message_id: int, ids: IdSource, condition: Condition | None = None
-) -> None:
-    """Of everybody, or of those whom an expression means."""
+async def freeze(database: Database, message_id: int, ids: IdSource) -> None:
     at = now()
     message = Message(
         id=message_id,
@@ -162,37 +158,18 @@ async def freeze(
     watch, cursor, judged, longest, last = Stopwatch(), 0, 0, 0.0, False
     while not last:
 
-        async def step(tx: Transaction, after: int = cursor) -> audiences.Window:
-            if condition is not None:
-                return await audiences.step(tx, SITE, condition, after, 2**62, STEP)
-            found = await subscriptions.audience_step(tx, SITE, after, 2**62, STEP)
-            return audiences.Window(found, found[-1][0] if found else after, len(found) < STEP)
+        async def step(tx: Transaction, after: int = cursor) -> Sequence[tuple[int, str]]:
+            return await subscriptions.audience_step(tx, SITE, after, 2**62, STEP)
 
-        members, end, last = await database.read(step)
+        members = await database.read(step)
+        end, last = members[-1][0] if members else cursor, len(members) < STEP
         new = list(cut(message_id, members, ids))
         longest = max(longest, await freeze_step(database, message_id, cursor, end, len(members), new))
         cursor, judged = end, judged + len(members)
     await database.write(lambda tx: messages.frozen(tx, message_id, judged, 0, now()))
     wall, cpu = watch.read()
-    whom = f"{judged:,}" if condition is None else f"{judged:,} by an expression"
-    report(f"freeze {whom} in steps of {STEP:,}", f"{wall:.2f} s ({cpu:.2f} s CPU)", "<= 3 s")
+    report(f"freeze {judged:,} in steps of {STEP:,}", f"{wall:.2f} s ({cpu:.2f} s CPU)", "<= 3 s")
     report("  longest write transaction of it", f"{longest * 1e3:.0f} ms")
-
-
-async def estimates(database: Database, count: int) -> None:
-    watch = Stopwatch()
-    await label(database, SITE)
-    wall, cpu = watch.read()
-    report("tags and attributes for 70 %", f"{wall:.2f} s ({cpu:.2f} s CPU)")
-    for name, condition in conditions(now()).items():
-        watch = Stopwatch()
-        found = await estimate(database, SITE, condition)
-        wall, cpu = watch.read()
-        report(
-            f"estimate: {name}",
-            f"{found:,} of {count:,} in {wall:.2f} s ({cpu:.2f} s CPU)",
-            "<= 3 s at a million",
-        )
 
 
 async def read_members(database: Database) -> None:
@@ -350,9 +327,6 @@ async def main() -> None:
         await register(database, 20_000, 500, visitors)
         await display(database, message_id, 20_000, 500)
         await learn(database)
-        await estimates(database, options.subscriptions)
-        for condition in (TAGGED, Not(TAGGED)):
-            await freeze(database, ids.next(), ids, condition)
 
 
 if __name__ == "__main__":
