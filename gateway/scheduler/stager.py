@@ -62,8 +62,8 @@ class Stager:
     async def _look(self, tx: Transaction, now: int) -> tuple[list[Look], list[Stages]]:
         """What there is to judge, and when to look at the others: ended ones, and those nobody can read."""
         due = await stages.due(tx, now, AT_ONCE)
-        sending = [each.stages.message_id for each in due if each.state is MessageState.SENDING]
-        counted = await rollups.by_variant(tx, sending)
+        going_on = [each.stages.message_id for each in due if each.state not in ENDED]
+        counted = await rollups.by_variant(tx, going_on)
         held: Collection[tuple[int, str]] | None = None
         looks, others = [], []
         for watched in due:
@@ -91,10 +91,13 @@ class Stager:
     async def _judge(self, look: Look, now: int) -> Stages:
         """Do what is to be done; the message's row with when to look again."""
         known, rules = look.watched.stages, look.rules
+        total = Counts.total(look.counts.values()) if look.counts else Counts()
         if look.watched.state is not MessageState.SENDING:
-            return replace(known, look_at=now + LOOK_AT_PAUSED)
+            # What was in flight is answered in the pause: after a resume it does not count.
+            return replace(
+                known, look_at=now + LOOK_AT_PAUSED, answers=total.answers, failures=total.failures
+            )
         if rules.auto_pause is not None:
-            total = Counts.total(look.counts.values()) if look.counts else Counts()
             since = Counts(total.answers - known.answers, total.failures - known.failures)
             if since.answers >= rules.auto_pause.least:
                 known = replace(known, answers=total.answers, failures=total.failures)

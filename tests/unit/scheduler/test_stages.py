@@ -490,6 +490,27 @@ async def test_a_message_that_fails_too_much_pauses_itself_and_is_judged_anew_af
     assert (await state(installation, message))[0] is MessageState.PAUSED
 
 
+async def test_what_is_answered_in_a_pause_does_not_pause_it_again(installation: Installation) -> None:
+    await installation.subscribe(1_500)
+    message = await sending(installation, auto_pause={"failure_rate": 0.2, "least": 400})
+    now = installation.clock.now()
+    [in_flight] = await installation.database.write(lambda tx: batches.claim(tx, "other", now, 60_000))
+    await send_due(installation, lambda _: Outcome.REJECTED, most=1)
+    await look(installation, 1)
+    assert (await state(installation, message))[0] is MessageState.PAUSED
+    refused = [
+        Result(message.site_id, message.id, id, "fcm", 1, 0, Outcome.REJECTED, None, 400, now)
+        for id in unpack(in_flight.members)
+    ]
+    await installation.database.write(lambda tx: deliveries.record(tx, refused))
+    await look(installation, 5)
+
+    await move(installation, message, MessageState.PAUSED, MessageState.SENDING)
+    await look(installation, 5)
+
+    assert await state(installation, message) == (MessageState.SENDING, None)
+
+
 async def test_too_few_answers_pause_nothing(installation: Installation) -> None:
     await installation.subscribe(199)
     message = await sending(installation, auto_pause={"failure_rate": 0.2})
