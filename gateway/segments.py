@@ -9,7 +9,7 @@ from gateway.campaigns.freezing import unknown_messages, write_expression
 from gateway.context import Context
 from gateway.errors import Conflict, InvalidRequest
 from storage import audit as stored_audit
-from storage import segments, sites
+from storage import locks, segments, sites
 from storage.database import Body, T, Transaction
 from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
@@ -87,6 +87,7 @@ async def change_segment(
     )
 
     async def body(tx: Transaction) -> Segment:
+        await locks.hold(tx, segment_id)
         await sites.get(tx, site_id)
         before = await segments.get(tx, site_id, segment_id)
         if change.where is not None:

@@ -44,6 +44,9 @@ from tests.api.test_replays import (  # noqa: F401
     test_a_repeated_replay_is_one,
     test_a_replay_is_a_new_message_to_those_who_failed_and_are_active,
 )
+from tests.api.test_segments import (  # noqa: F401
+    test_a_name_and_an_expression_that_change_at_once_both_count,
+)
 from tests.api.test_sites import (  # noqa: F401
     test_a_change_touches_only_what_it_names,
     test_a_deleted_site_is_gone_with_its_tokens,

@@ -50,6 +50,16 @@ async def test_a_segment_is_saved_shown_changed_and_deleted(api: Api, path: str)
         assert (await call)["code"] == "not_found"
 
 
+async def test_a_name_and_an_expression_that_change_at_once_both_count(api: Api, site: str) -> None:
+    path = f"/v1/sites/{site}/segments"
+    one = f"{path}/{(await api.post(path, VIPS))['id']}"
+    for number in range(5):
+        name, where = f"Best {number}", {"tag": f"best{number}"}
+        await asyncio.gather(api.patch(one, {"name": name}), api.patch(one, {"where": where}))
+        found = await api.get(one)
+        assert (found["name"], found["where"]) == (name, where)
+
+
 async def test_names_are_unique_within_a_site(api: Api, path: str) -> None:
     await api.post(path, VIPS)
     other = await api.post(path, {**VIPS, "name": "Others"})
