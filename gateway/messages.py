@@ -199,15 +199,16 @@ async def change_message(
 ) -> MessageWithProgress:
     """Give it what `change` makes of it and the site's time zone. WrongState once it has started.
 
-    A category or a segment that it has already may have been deleted, until it is to start. Otherwise as
-    `create_message`.
+    One that is paused stays so. A category or a segment that it has already may have been deleted, until it
+    is to start. Otherwise as `create_message`.
     """
     note = audit.entry(context, actor, "message.changed", encode_id(Kind.MESSAGE, message_id), site_id)
     for _ in range(_TRIES):
         before = (await get_message(context, site_id, message_id)).message
         if before.kind is MessageKind.WITHDRAWAL:
             raise WrongState("A withdrawal shows what the message says: cancel it instead.")
-        if before.state not in CHANGEABLE:
+        paused = before.state is MessageState.PAUSED and before.started_at is None
+        if before.state not in CHANGEABLE and not paused:
             raise _wrong_state(before, "changed")
         site = await context.database.read(lambda tx: sites.get(tx, site_id))
         draft = change(before, read_settings(site).timezone)
@@ -222,6 +223,8 @@ async def change_message(
             public_url=context.settings.public_url,
         )
         after = series.carry_over(before, wanted)
+        if paused and not draft.is_draft:
+            after = replace(after, state=before.state, state_reason=before.state_reason)
 
         async def body(tx: Transaction, before: Message = before, after: Message = after) -> bool:
             await locks.hold(tx, message_id)

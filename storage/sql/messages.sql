@@ -78,8 +78,8 @@ where state = 'scheduled' and id = (
 -- name: update_before_start
 update messages
 set state = $3, priority = $4, lane = $5, content = $6, audience_spec = $7, ttl = $8, rate = $9, send_at = $10,
-    expires_at = $11, rules = $12, kind = $13
-where site_id = $1 and id = $2 and state in ('draft', 'scheduled');
+    expires_at = $11, rules = $12, kind = $13, state_reason = case when $3 = 'paused' then state_reason end
+where site_id = $1 and id = $2 and (state in ('draft', 'scheduled') or (state = 'paused' and started_at is null));
 
 -- name: find_idempotent
 select body_hash, message_id, created_at from idempotency_keys where site_id = $1 and key = $2;

@@ -58,6 +58,31 @@ async def test_a_scheduled_message_becomes_a_draft_again(api: Api, site: str, co
     assert (changed["state"], await state(api, site, message["id"])) == ("draft", "draft")
 
 
+@pytest.mark.parametrize("recurs", [False, True])
+async def test_a_message_that_is_paused_before_its_start_is_changed_and_stays_paused(
+    api: Api, site: str, context: Context, clock: FakeClock, recurs: bool
+) -> None:
+    daily = {"recurrence": {"cron": "0 9 * * *", "timezone": "UTC"}}
+    rule = daily if recurs else {"send_at": (to_moment(clock.now()) + timedelta(hours=1)).isoformat()}
+    path = f"/v1/sites/{site}/messages/{(await api.new_message(site, **rule))['id']}"
+    paused = await api.post(f"{path}/pause", status=200)
+    clock.advance(2 * HOUR)
+    changed = await api.patch(path, {"notification": {"title": "Other"}, "draft": False})
+    assert changed["notification"]["title"] == "Other"
+    assert (changed["state"], changed["state_reason"]) == ("paused", paused["state_reason"])
+    assert await api.get(path) == changed
+    assert (await api.post(f"{path}/resume", status=200))["state"] == "scheduled"
+    await api.post(f"{path}/pause", status=200)
+    draft = await api.patch(path, {"draft": True})
+    assert (draft["state"], draft["state_reason"]) == ("draft", None)
+    assert await api.get(path) == draft
+    again = await api.patch(path, {"draft": False, "recurrence": None, "send_at": None})
+    assert again["state"] == "scheduled"
+    await start(context)
+    await api.post(f"{path}/pause", status=200)
+    await api.patch(path, {"rate": 5}, 409)
+
+
 async def test_a_draft_is_edited_and_stays_one(api: Api, site: str) -> None:
     draft = await api.new_message(site, draft=True)
     path = f"/v1/sites/{site}/messages/{draft['id']}"
