@@ -52,7 +52,11 @@ class Step(NewMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 Steps = Annotated[list[Step], Meta(min_length=1, max_length=MOST_STEPS)]
 CancelOn = Annotated[
-    list[EventName], Meta(max_length=20, description="Who has one of these gets no further step.")
+    list[EventName],
+    Meta(
+        max_length=20,
+        description="Who has one of these gets no further step; with the trigger's own it begins anew.",
+    ),
 ]
 Once = Annotated[
     bool,
