@@ -31,9 +31,9 @@ _NEVER = {
 async def withdraw_message(
     context: Context, actor: str, site_id: int, message_id: int
 ) -> MessageWithProgress:
-    """Its withdrawal. One that is sending is cancelled first. Asked for again it is the same withdrawal, unless
+    """Its withdrawal. One that is sending is cancelled first. Asked for again it is the same withdrawal,
 
-    that was cancelled. WrongState: it cannot be withdrawn, or has not started; storage.errors.NotFound.
+    unless that was cancelled. WrongState: it cannot be withdrawn, or not any more; storage.errors.NotFound.
     """
     note = audit.entry(context, actor, "message.withdrawn", encode_id(Kind.MESSAGE, message_id), site_id)
     withdrawal_id = context.ids.next()
@@ -42,10 +42,10 @@ async def withdraw_message(
         await locks.hold(tx, message_id)
         site = await sites.get(tx, site_id)
         message = await messages.get(tx, site_id, message_id)
-        _check(message)
         last = (await withdrawals.last_of(tx, [message_id])).get(message_id)
         if last is not None and last.state is not MessageState.CANCELLED:
             return last.id
+        _check(message, note.at)
         await messages.transition(tx, message_id, GOING_ON, MessageState.CANCELLED, WITHDRAWN, note.at)
         await messages.add(tx, _withdrawal(message, site, withdrawal_id, note.at))
         await stored_audit.add(tx, note)
@@ -54,7 +54,7 @@ async def withdraw_message(
     return await get_message(context, site_id, await context.database.write(body))
 
 
-def _check(message: Message) -> None:
+def _check(message: Message, now: int) -> None:
     if message.kind in _NEVER:
         raise WrongState(_NEVER[message.kind])
     if message.started_at is None:
@@ -64,6 +64,8 @@ def _check(message: Message) -> None:
         raise WrongState("It was not made `withdrawable`: push services have nothing to know it by.")
     if rules.dry_run:
         raise WrongState("This was a dry run: it has not been sent to anybody.")
+    if message.expires_at is not None and message.expires_at <= now:
+        raise WrongState("Its time is over: push services do not keep it any more.")
 
 
 def _withdrawal(message: Message, site: Site, id: int, now: int) -> Message:
@@ -84,6 +86,7 @@ def _withdrawal(message: Message, site: Site, id: int, now: int) -> Message:
         audience_spec=write_audience(AudienceSpec(withdrawal_of=message.id)),
         ttl=message.ttl,
         send_at=now,
+        expires_at=message.expires_at,
         created_at=now,
         rules=write_rules(Rules(quiet_hours=WithQuietHours.OVERRIDE)),
     )

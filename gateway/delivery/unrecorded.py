@@ -106,7 +106,10 @@ class Unrecorded:
         answer, status = verdict.answer, verdict.status or None
         outcome = OUTCOMES.get(answer)
         if outcome is Outcome.ACCEPTED:
-            if accepted_at is None or accepted_at < at - ACCEPTED_AGAIN_AFTER:
+            long_ago = accepted_at is None or accepted_at < at - ACCEPTED_AGAIN_AFTER
+            if (
+                long_ago and not flight.locations
+            ):  # a deletion that is accepted says nothing of a subscription
                 self.accepted[batch.site_id].append(subscription_id)
             if flight.counts_for:
                 self.recent.append(

@@ -1,5 +1,6 @@
 """Taking a message back, as admins ask for it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from gateway.scheduler.finisher import Finisher
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.starter import Starter
 from tests.api.conftest import Api
+from tests.api.page import Page, push_subscription
+from tests.fakes.clock import FakeClock
 
 WITHDRAWABLE = {"withdrawable": True, "fallback": {"title": "See our site"}}
 
@@ -151,8 +154,34 @@ async def test_the_fallback_has_to_fit_together_with_the_tag_of_the_message(api:
     await api.post(f"/v1/sites/{site}/messages", {**tagged, "withdrawable": False}, 202)
 
 
-async def test_a_draft_becomes_withdrawable_and_a_test_of_it_can_be_withdrawn(api: Api, site: str) -> None:
+async def test_a_draft_becomes_withdrawable_and_a_test_of_it_can_be_withdrawn(
+    api: Api, context: Context, site: str
+) -> None:
+    subscription = (await Page(api.with_token(None), site).subscribe(push_subscription()))["id"]
     message = (await api.new_message(site, draft=True))["id"]
-    changed = await api.patch(path(site, message), {"withdrawable": True})
-    assert changed["withdrawable"] is True
-    assert changed["options"]["topic"] is None
+    assert (await api.patch(path(site, message), {"withdrawable": True}))["withdrawable"] is True
+    test = (await api.post(path(site, message, "/test"), {"subscriptions": [subscription]}, 200))["id"]
+    await api.post(path(site, test, "/withdraw"), status=409)
+    await start(context)
+    assert (await api.post(path(site, test, "/withdraw"), status=200))["withdrawal_of"] == test
+
+
+async def test_when_its_time_is_over_there_is_nothing_to_withdraw(
+    api: Api, context: Context, clock: FakeClock, site: str
+) -> None:
+    message = await sent(api, context, site, expires_at=moment(clock, 60))
+    clock.advance(59)
+    withdrawal = await api.post(path(site, message, "/withdraw"), status=200)
+    assert withdrawal["expires_at"] == moment(clock, 1)
+    clock.advance(1)
+    again = await api.post(path(site, message, "/withdraw"), status=200)
+    assert (again["id"], again["state"]) == (withdrawal["id"], "scheduled")
+    other = await sent(api, context, site, expires_at=moment(clock, 1))
+    clock.advance(1)
+    problem = await api.post(path(site, other, "/withdraw"), status=409)
+    assert "time is over" in problem["detail"]
+
+
+def moment(clock: FakeClock, seconds: float) -> str:
+    at = datetime.fromtimestamp(clock.now() / 1_000 + seconds, UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
