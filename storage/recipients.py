@@ -1,7 +1,7 @@
 """Lists of recipients that were uploaded for a message: external ids, and what only each of them is told.
 
-A list is written once and never changed. Several messages may have one (a message and its duplicate); it is
-removed some time after the last of them has ended.
+A list is written once and never changed, but for those who are erased. Several messages may have one (a message
+and its duplicate); it is removed some time after the last of them has ended.
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,6 +100,11 @@ async def unknown_after(
     rows = await tx.fetch(_SQL["known"], site_id, list_id, after, limit)
     unknown = sum(1 for _, known in rows if not known)
     return unknown, rows[-1][0] if len(rows) == limit else None
+
+
+async def erase(tx: Transaction, site_id: int, external_id: str) -> None:
+    """What any list of the site has for them."""
+    await tx.execute(_SQL["erase"], site_id, external_id)
 
 
 async def forget(tx: Transaction, ended_before: int, left_before: int, limit: int = 1_000) -> int:

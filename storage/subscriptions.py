@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace as copy
 
-from storage import automations, recent_pushes, withdrawals
+from storage import automations, recent_pushes, recipients, withdrawals
 from storage.database import Row, Transaction
 from storage.errors import EndpointTaken as EndpointTaken
 from storage.errors import NotFound
@@ -132,13 +132,15 @@ async def end(tx: Transaction, site_id: int, id: int, state: SubscriptionState, 
 async def erase(tx: Transaction, site_id: int, id: int, now: int) -> None:
     """Overwrites everything personal and keeps a tombstone, so that old counts still add up. Raises NotFound.
 
+    With the last subscription of an external id goes what was uploaded for it.
     SQLite overwrites the old bytes in their page (`secure_delete = fast`); copies in its log end with the
     next checkpoint, dead rows on PostgreSQL with the next vacuum.
     """
+    visitor = (await get(tx, site_id, id)).external_id
     tombstone = endpoint_hash(f"erased {id}")  # unique, and no endpoint's
-    empty = (tombstone, bytes(KEY_LENGTH), bytes(AUTH_LENGTH))
-    if not await tx.execute(_SQL["erase"], site_id, id, now, *empty):
-        raise NotFound(f"subscription {id}")
+    await tx.execute(_SQL["erase"], site_id, id, now, tombstone, bytes(KEY_LENGTH), bytes(AUTH_LENGTH))
+    if visitor is not None and not await newest_of_visitor(tx, site_id, visitor, 1):
+        await recipients.erase(tx, site_id, visitor)
     await tx.execute(_SQL["erase_custom_events"], site_id, id)
     await automations.forget(tx, [(site_id, id)])
     await recent_pushes.erase(tx, site_id, id)

@@ -55,6 +55,10 @@ from recipients r
 where r.site_id = $1 and r.list_id = $2 and r.external_id > $3
 order by r.external_id limit $4;
 
+-- name: erase
+delete from recipients
+where site_id = $1 and external_id = $2 and list_id in (select list_id from recipient_lists where site_id = $1);
+
 -- name: doom
 -- Lists of which no message has need any more: ended long enough ago, or the upload was never completed.
 update recipient_lists set in_use = -1

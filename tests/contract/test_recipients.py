@@ -131,3 +131,19 @@ async def test_the_list_before_is_removed_and_the_new_one_stays(database: Databa
     assert await use(database, list_id=78)
     assert await forget(database, NOW + 2 * DAY) == 4
     assert await database.read(lambda tx: recipients.data(tx, SITE, 78, ["z"])) == {"z": "{}"}
+
+
+async def test_what_was_uploaded_for_a_visitor_goes_with_the_last_of_their_subscriptions(
+    database: Database,
+) -> None:
+    async def told() -> set[str]:
+        return set(await database.read(lambda tx: recipients.data(tx, SITE, LIST, ["a", "b", "c"])))
+
+    await add(database, 1, "a")
+    await add(database, 2, "a", auth=b"x" * 16)
+    await add(database, 3, None)
+    for id in (3, 1):
+        await database.write(lambda tx, id=id: subscriptions.erase(tx, SITE, id, NOW))  # type: ignore[misc]
+        assert await told() == {"a", "b", "c"}
+    await database.write(lambda tx: subscriptions.erase(tx, SITE, 2, NOW))
+    assert await told() == {"b", "c"}
