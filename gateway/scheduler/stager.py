@@ -35,7 +35,7 @@ class Look(NamedTuple):
     watched: Watched
     rules: Rules
     counts: Mapping[int, Counts]  # by variant
-    tried: bool  # everybody of the first part, but for those whose provider is held
+    tried: bool  # everybody of the first part; when some have answered, but for those whose provider is held
     under_way: bool  # whether anybody of it has no outcome yet
 
 
@@ -76,15 +76,18 @@ class Stager:
             if rules is None:
                 others.append(replace(known, look_at=now + TRY_AGAIN))
                 continue
+            by_variant = counted.get(known.message_id, {})
+            counts = {variant: Counts.of(kinds) for variant, kinds in by_variant.items()}
             tried, under_way = known.tried_at is not None, False
             if is_automatic(rules) and watched.frozen_at is not None and known.released_at is None:
                 under_way = await stages.is_under_way(tx, known.message_id)
                 untried = set() if tried else await stages.untried(tx, known.message_id)
                 if untried and held is None:
                     held = {(row.site_id, row.provider) for row in await throttles.held(tx, now)}
-                tried = all(_is_held(held or (), known.site_id, provider) for provider in untried)
-            by_variant = counted.get(known.message_id, {})
-            counts = {variant: Counts.of(kinds) for variant, kinds in by_variant.items()}
+                answered = any(of_variant.answers for of_variant in counts.values())
+                tried = not untried or (
+                    answered and all(_is_held(held or (), known.site_id, provider) for provider in untried)
+                )
             looks.append(Look(watched, rules, counts, tried, under_way))
         return looks, others
 

@@ -18,6 +18,7 @@ from storage.events import Event, EventKind
 from storage.messages import Message, MessageState
 from storage.queries import Query
 from storage.stages import Stages
+from storage.throttles import EVERY_PROVIDER
 from tests.eventually import eventually
 from tests.fakes.transport import FakeTransport
 from tests.unit.installation import Installation
@@ -227,11 +228,34 @@ async def test_who_cannot_be_sent_to_for_now_is_not_waited_for(installation: Ins
     await installation.database.write(
         lambda tx: throttles.hold(tx, 0, "mozilla", throttles.FOR_GOOD, "breaker", now)
     )
+    await look(installation)
+    assert (await known(installation, message)).tried_at is None
     await send_due(installation)
 
-    await look(installation)
+    await look(installation, 1)
 
-    assert (await known(installation, message)).tried_at == now
+    assert (await known(installation, message)).tried_at == now + 1_000
+
+
+@pytest.mark.parametrize("rules", [{"variants": {"options": AB, "winner": WINNER}}, {"rollout": ROLLOUT}])
+async def test_while_nothing_at_all_can_be_sent_the_time_does_not_run(
+    installation: Installation, rules: dict[str, Any]
+) -> None:
+    await installation.subscribe(1_200)
+    now = installation.clock.now()
+    await installation.database.write(
+        lambda tx: throttles.hold(tx, 0, EVERY_PROVIDER, throttles.FOR_GOOD, "admin", now)
+    )
+    message = await sending(installation, **rules)
+    await look(installation)
+    await look(installation, 7_200)
+
+    await installation.database.write(lambda tx: throttles.release(tx, 0, EVERY_PROVIDER))
+    await send_due(installation, most=1)
+    await look(installation, 1)
+
+    found = await known(installation, message)
+    assert (found.tried_at, found.released_at) == (None, None)
 
 
 async def test_a_pause_before_the_decision_puts_it_off(installation: Installation) -> None:
