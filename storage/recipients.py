@@ -1,7 +1,7 @@
 """Lists of recipients that were uploaded for a message: external ids, and what only each of them is told.
 
-A list is written once and never changed, but for those who are erased. Several messages may have one (a message
-and its duplicate); it is removed some time after the last of them has ended.
+A list is written once and never changed, but for those who are erased. Several messages may have one (a
+message and its duplicate); it is removed some time after the last of them has ended.
 """
 
 from collections.abc import Mapping, Sequence
