@@ -7,7 +7,7 @@
 import { flush } from "./events.js";
 import { tidy } from "./expiry.js";
 import { call } from "./gateway.js";
-import { change, changeTags, choose, flushProfile } from "./profile.js";
+import { change, choose, flushProfile } from "./profile.js";
 import { stored, alone } from "./store.js";
 import { agree, enrolmentOf, found } from "./subscribing.js";
 import { obstacle } from "./support.js";
@@ -137,15 +137,14 @@ const api = {
     return id && token ? { id, token } : null;
   },
   /** @param {string[]} names */
-  addTags: (...names) => tellGateway(changeTags(names, [])),
+  addTags: (...names) => tellGateway(change("tags", { add_tags: names, remove_tags: [] })),
   /** @param {string[]} names */
-  removeTags: (...names) => tellGateway(changeTags([], names)),
-  /** @param {Record<string, unknown>} values */
-  setAttributes: (values) =>
-    tellGateway(change("attributes", (old) => ({ attributes: { ...(old && old.attributes), ...values } }))),
+  removeTags: (...names) => tellGateway(change("tags", { add_tags: [], remove_tags: names })),
+  /** @param {Record<string, unknown>} attributes */
+  setAttributes: (attributes) => tellGateway(change("attributes", { attributes })),
   /** @param {string | null} external_id null: signed out @param {string} [external_id_signature] */
   identify: (external_id, external_id_signature) =>
-    tellGateway(change("identity", () => ({ external_id, external_id_signature }))),
+    tellGateway(change("identity", { external_id, external_id_signature })),
   /** What visitors may leave, and whether this one did, here. @returns {Promise<{name: string, title: string, opted_out: boolean}[]>} */
   categories: async () => {
     const [{ categories }, left = []] = await Promise.all([told(configured()), stored("left")]);

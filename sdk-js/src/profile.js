@@ -30,7 +30,7 @@ export const flushProfile = (gateway, site) =>
     for (const kind of kinds) {
       try {
         await call(`${gateway}/v1/public/${site}/subscriptions/${id}`, "PATCH", waiting[kind], token);
-        await stored("confirmed", (old = {}) => ({ ...old, [kind]: waiting[kind] }));
+        await stored("confirmed", (old = {}) => ({ ...old, [kind]: both(kind, old[kind], waiting[kind]) }));
       } catch (/** @type {any} */ error) {
         const forgotten = [401, 403, 404].includes(error.status);
         // A gateway that forgot this browser enrols it again with the next page view.
@@ -51,24 +51,27 @@ export const flushProfile = (gateway, site) =>
   });
 
 /**
- * @param {Kind} kind
- * @param {(waiting: any) => Profile[Kind]} merge  the new change into what of its kind still waits
+ * @param {Kind} kind @param {any} old a PATCH body @param {any} more another
+ * @returns {any} the one that says what both say, one after the other
  */
-export async function change(kind, merge) {
-  const confirmed = (await stored("confirmed")) || {};
+function both(kind, old, more) {
+  if (old && kind == "attributes") return { attributes: { ...old.attributes, ...more.attributes } };
+  if (!old || kind != "tags") return more;
+  const { add_tags, remove_tags } = /** @type {Tags} */ (more);
+  /** @param {string[]} names @param {string[]} added @param {string[]} gone */
+  const merged = (names, added, gone) => [...new Set([...names.filter((name) => !gone.includes(name)), ...added])];
+  return { add_tags: merged(old.add_tags, add_tags, remove_tags), remove_tags: merged(old.remove_tags, remove_tags, add_tags) };
+}
+
+/** Keep it for the next flush, unless the gateway has confirmed all of it. @param {Kind} kind @param {Profile[Kind]} more a PATCH body */
+export async function change(kind, more) {
+  const confirmed = ((await stored("confirmed")) || {})[kind];
   await stored("profile", (waiting = {}) => {
-    const merged = merge(waiting[kind]);
-    if (waiting[kind] || JSON.stringify(merged) != JSON.stringify(confirmed[kind])) return { ...waiting, [kind]: merged };
+    if (waiting[kind] || JSON.stringify(both(kind, confirmed, more)) != JSON.stringify(confirmed))
+      return { ...waiting, [kind]: both(kind, waiting[kind], more) };
     return waiting;
   });
 }
-
-/** @param {string[]} add @param {string[]} remove */
-export const changeTags = (add, remove) =>
-  change("tags", (/** @type {Tags} */ { add_tags, remove_tags } = { add_tags: [], remove_tags: [] }) => ({
-    add_tags: [...new Set([...add_tags.filter((tag) => !remove.includes(tag)), ...add])],
-    remove_tags: [...new Set([...remove_tags.filter((tag) => !add.includes(tag)), ...remove])],
-  }));
 
 /** @param {string} name a category @param {boolean} out whether the visitor wants nothing of it */
 export async function choose(name, out) {

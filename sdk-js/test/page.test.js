@@ -375,6 +375,28 @@ test("tags and identity set before subscribing are sent afterwards, once", async
   assert.equal(browser.asked("PATCH").length, 4);
 });
 
+test("what a site says in several calls on every page view is sent once, and only what is new later", async () => {
+  const says = async (page, plan) => {
+    await page.api.addTags("a");
+    await page.api.addTags("b");
+    await page.api.removeTags("c");
+    await page.api.setAttributes({ plan });
+    await page.api.setAttributes({ visits: 3 });
+  };
+  await says(await subscribed(), "pro");
+  browser.requests = [];
+  await says(await browser.view(), "pro");
+  assert.equal(browser.asked("PATCH").length, 0);
+  await says(await browser.view(), "free");
+  const later = await browser.view();
+  await later.api.addTags("c");
+  await later.api.addTags("a");
+  assert.deepEqual(
+    browser.asked("PATCH").map(({ body }) => body),
+    [{ attributes: { plan: "free" } }, { add_tags: ["c"], remove_tags: [] }],
+  );
+});
+
 test("what was confirmed is told again once the gateway's record was refreshed", async () => {
   const page = await subscribed();
   await page.api.identify("user-1", "signature");
