@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from liquid.exceptions import LiquidInterrupt, ResourceLimitError
 from msgspec import UNSET, json
 
-from gateway.campaigns.liquid import ParseText, TemplateError
+from gateway.campaigns.liquid import ParseText, Reading, TemplateError, Text
 from gateway.campaigns.personal import URLS, Person, RenderFailed, texts_of
 from gateway.campaigns.utm import utm_pairs
 from gateway.campaigns.variants import Variants, shown_notifications
@@ -26,6 +28,8 @@ from gateway.payload import (
 from gateway.webpush import MAX_PLAINTEXT
 from storage.messages import Priority
 
+_LIQUID_IN_FALLBACK = "The fallback is for whom Liquid fails: it holds none."
+
 DataOf = Mapping[str, Mapping[str, Any]]
 
 
@@ -34,16 +38,17 @@ def check_content(content: Content, variants: Variants | None, parse: ParseText)
     errors = check_limits(content, variants)
     if errors:
         return errors
+    reading = Reading({})  # one for all: what does too much work is found out when a whole one is rendered
     for path, part in parts_of(content, variants):
         if part.data is not UNSET:
             errors += check_nesting(part.data, f"{path}.data")
-        errors += check_texts(part, path, parse) if not errors else []
+        errors += _check_texts(part, path, parse, reading) if not errors else []
     if content.fallback is not None:
         errors += check_nesting(content.fallback.data, "fallback.data")
         errors += [
-            FieldError(f"fallback.{path}", "The fallback is for whom Liquid fails: it holds none.")
-            for path, _, text in texts_of(content.fallback)
-            if holds_liquid(text)
+            FieldError(f"fallback.{path}", problem)
+            for path, name, text in texts_of(content.fallback)
+            if (problem := _LIQUID_IN_FALLBACK if holds_liquid(text) else _bad_url(name, text)) is not None
         ]
     for key, times in Counter(map(str.lower, content.translations)).items():
         if times > 1:
@@ -60,13 +65,14 @@ def check_content(content: Content, variants: Variants | None, parse: ParseText)
     return errors
 
 
-def check_texts(part: Notification | PartialNotification, path: str, parse: ParseText) -> list[FieldError]:
-    """What is wrong with its Liquid."""
-    return [
-        FieldError(f"{path}.{inside}", problem)
+def _check_texts(
+    part: Notification | PartialNotification, path: str, parse: ParseText, reading: Reading
+) -> list[FieldError]:
+    found = (
+        (inside, _problem(name, text, parse, reading) if holds_liquid(text) else _bad_url(name, text))
         for inside, name, text in texts_of(part)
-        if holds_liquid(text) and (problem := _problem(name, text, parse)) is not None
-    ]
+    )
+    return [FieldError(f"{path}.{inside}", problem) for inside, problem in found if problem is not None]
 
 
 def check_payloads(
@@ -108,16 +114,42 @@ def check_withdrawing(id: int, content: Content, public_url: str, priority: Prio
     _measure(template, "The fallback, with the tag of the message,", None, {})
 
 
-def _problem(name: str, text: str, parse: ParseText) -> str | None:
+def _bad_url(name: str, text: str) -> str | None:
+    """Of what looks like a URL, as its type sees to: whether a browser could make anything of it."""
+    if name not in URLS:
+        return None
+    try:
+        parts = urlsplit(text)
+        there = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that are never closed, a port that is no number or too large
+        there = False
+    return None if there else "This URL has no host, or a port that cannot be."
+
+
+def _problem(name: str, text: str, parse: ParseText, reading: Reading) -> str | None:
     if name == "action":
         return "Clicks are counted by this name: it is the same for everybody."
     try:
-        begins = parse(text, is_url=name in URLS).literal_start
+        parsed = parse(text, is_url=name in URLS)
     except TemplateError as exc:
         return f"Line {exc.line}: {exc}."
+    if not parsed.variables and _always_fails(parsed, reading):
+        return "This can be rendered for nobody: a filter cannot take what it is given."
+    begins = parsed.literal_start
     if name in URLS and begins is not None and not begins.startswith(("https://", "http://")):
         return "This is no http or https URL."
     return None
+
+
+def _always_fails(text: Text, reading: Reading) -> bool:
+    """Of one that reads nothing of anybody: `{{ 'now' | date: '%Y' }}`, say."""
+    try:
+        text.render(reading)
+    except (ResourceLimitError, LiquidInterrupt):
+        return False
+    except Exception:  # a filter and a value that it was not meant for: Python's own errors too
+        return True
+    return False
 
 
 def _shown(content: Content, variants: Variants | None) -> Iterator[tuple[str, str, Notification]]:

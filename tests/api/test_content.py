@@ -66,6 +66,16 @@ async def test_a_message_without_any_of_it_says_so(api: Api, site: str) -> None:
         ({"translations": {"de": {"body": "{{ language | x }}"}}}, "translations.de.body", "filter `x`"),
         ({"translations": {"de": {"title": "a"}, "DE": {"title": "b"}}}, "translations.de", "more than once"),
         ({"fallback": {"title": "Hi {{ external_id }}"}}, "fallback.title", "none"),
+        ({"fallback": {"title": "Hi", "url": "https://e.com:x/"}}, "fallback.url", "no host"),
+        ({"notification": {"title": "Hi", "icon": "https://[::1"}}, "notification.icon", "no host"),
+        ({"translations": {"de": {"url": "http://e.com:70000/"}}}, "translations.de.url", "no host"),
+        (
+            {"notification": {"title": "Hi", "actions": [{"action": "a", "title": "A", "url": "https://?"}]}},
+            "notification.actions[0].url",
+            "no host",
+        ),
+        ({"notification": {"title": "Hi {{ 'now' | date: '%Y' }}"}}, "notification.title", "for nobody"),
+        ({"notification": {"title": "Hi {{ 1 | divided_by: 0 }}"}}, "notification.title", "for nobody"),
         (
             {"notification": {"title": "Hi", "body": "{% for a in (1..99999999) %}a{% endfor %}"}},
             "notification.body",
