@@ -21,6 +21,8 @@ MAX_TAGS = 50
 MAX_ATTRIBUTES = 50
 MAX_VALUE_BYTES = 256
 
+_NO_PLACES: Final = {"Factory", "localtime", "posixrules"}  # files beside the zones: this machine's own, say
+
 # No control characters: PostgreSQL refuses NUL in a text, and the others break the lines of logs and exports.
 # `(?!\n)` because Python's `$` also matches before a final line feed, unlike the `$` of JSON Schema.
 PRINTABLE: Final = "^[^\\u0000-\\u001f\\u007f]*(?!\\n)$"
@@ -104,4 +106,4 @@ def signature_fits(identity_key: bytes, external_id: str, signature: str) -> boo
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - _NO_PLACES

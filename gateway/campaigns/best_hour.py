@@ -114,7 +114,7 @@ def check_best_hour(
         )
         return [FieldError("best_hour", sentence)]
     if expires_at is not None and expires_at < send_at + rule.within_hours * HOUR:
-        sentence = "expires_at comes before the window ends: some would never get the message."
+        sentence = "The message expires before the window ends: some would never get it."
         return [FieldError("best_hour.within_hours", sentence)]
     return []
 

@@ -14,9 +14,9 @@ from cronsim import CronSim, CronSimError
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from gateway.campaigns.zones import moment_of, wall_of, zone_exists, zone_or
+from gateway.campaigns.zones import moment_of, wall_of, zone_or
 from gateway.errors import FieldError
-from gateway.subscription_fields import PRINTABLE, Timezone
+from gateway.subscription_fields import PRINTABLE, Timezone, check_zone
 
 SHORTEST = 5  # minutes from one occurrence to the next
 
@@ -150,8 +150,8 @@ def check_recurrence(
     wrong = _check_cron(rule.cron)
     if wrong is not None:
         errors.append(FieldError("recurrence.cron", wrong))
-    if not zone_exists(rule.timezone):
-        errors.append(FieldError("recurrence.timezone", "This is not a zone of the IANA time zone database."))
+    if unknown := check_zone(rule.timezone, "recurrence.timezone"):
+        errors += unknown
     elif wrong is None and next_time(rule, now) is None:
         errors.append(_never(rule))
     return errors

@@ -23,7 +23,7 @@ LEAST_DISPLAYS = 100  # of each variant: with fewer nobody wins
 MOST_P = 0.05
 _WEEK = 7 * 24 * 3_600
 
-Percent = Annotated[float, Meta(gt=0, lt=100)]
+Percent = Annotated[float, Meta(ge=0.01, lt=100)]  # of a million at least a hundred
 Delay = Annotated[
     int, Meta(ge=1, le=_WEEK, description="Seconds after everybody of the first part was tried.")
 ]

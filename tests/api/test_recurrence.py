@@ -75,6 +75,7 @@ async def test_its_occurrences_are_messages_that_name_their_series(
         ({"recurrence": {**MONDAYS, "cron": "0 9 30 2 *"}}, "recurrence.cron"),
         ({"recurrence": {**MONDAYS, "cron": "*/2 * * * *"}}, "recurrence.cron"),
         ({"recurrence": {**MONDAYS, "timezone": "Mars/Base"}}, "recurrence.timezone"),
+        ({"recurrence": {**MONDAYS, "timezone": "localtime"}}, "recurrence.timezone"),
         ({"recurrence": {**MONDAYS, "until": "2025-12-31T00:00:00Z"}}, "recurrence.until"),
         ({"recurrence": {**MONDAYS, "until": "2026-12-31T00:00:00"}}, "recurrence.until"),
         ({"recurrence": MONDAYS, "send_at": "2026-12-01T09:00:00Z"}, "send_at"),

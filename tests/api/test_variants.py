@@ -91,6 +91,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (options(50, 50, notification={"title": "{{"}), "variants.options[1].notification.title"),
     (options(50, 50, translations={"de": {"title": "x"}}), "variants.options[1].translations.de"),
     ({"variants": {"options": AB, "holdout": 100}}, "variants.holdout"),
+    (winner(sample=0.001), "variants.winner.sample"),
     (winner(sample=0), "variants.winner.sample"),
     (winner(sample=100), "variants.winner.sample"),
     (winner(after=0), "variants.winner.after"),

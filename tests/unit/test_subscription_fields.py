@@ -28,7 +28,8 @@ def test_zones_of_the_iana_database_are_taken(zone: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "zone", ["", "Berlin", "europe/berlin", "Europe/Berlin\n", "../UTC", "/etc/localtime"]
+    "zone",
+    ["", "Berlin", "europe/berlin", "Europe/Berlin\n", "../UTC", "/etc/localtime", "localtime", "Factory"],
 )
 def test_other_zones_are_not(zone: str) -> None:
     assert [each.path for each in check_fields(timezone=zone)] == ["timezone"]
