@@ -27,6 +27,7 @@ from storage.ids import Kind, MalformedId, decode_id, encode_id
 from storage.templates import Template
 
 MOST = 1_000  # of a site
+MOST_GIVEN = 65_536  # bytes of what a message says of variables: each text may go through all of them
 
 Variables = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Any],
@@ -155,6 +156,8 @@ async def fill_template(
 
 def _filled(saved: Saved, given: Mapping[str, Any]) -> Notification:
     errors = check_nesting(dict(given), "variables")
+    if len(json.encode(given)) > MOST_GIVEN:
+        errors.append(FieldError("variables", f"These have more than {MOST_GIVEN} bytes as JSON."))
     if not errors:
         values = {**saved.variables, **given}
         filled = variables.fill(

@@ -112,6 +112,7 @@ async def test_a_message_may_have_options_of_its_own(api: Api, site: str, sale: 
         ({"variables": {"who": "you"}}, "template.notification.title"),
         ({"variables": {"what": "{{ data.x }}"}}, "template.notification.title"),
         ({"variables": {"what": "x" * 300}}, "template.notification"),
+        ({"variables": {"what": "x", "list": [1] * 40_000}}, "variables"),
         ({"variables": {"what": "x"}, "notification": {"title": "x"}}, "template"),
         ({"template": "tpl_0000000000000"}, "template"),
         ({"template": "msg_0000000000000"}, "template"),
