@@ -65,6 +65,11 @@ async def judge(tx: Transaction, known: Stages, answers: int, failures: int) -> 
     return bool(await tx.execute(_SQL["judge"], known.message_id, *judged_by))
 
 
+async def bring_forward(tx: Transaction, now: int, after: int) -> None:
+    """Those that would be looked at later than `after` are looked at now."""
+    await tx.execute(_SQL["bring_forward"], now, after)
+
+
 async def note(tx: Transaction, looked: Sequence[Stages]) -> None:
     """What a look has found: `look_at`, `tried_at` and the counters, which only grow. Nothing else is
     changed.

@@ -44,10 +44,15 @@ class Stager:
         self._database = context.database
         self._clock = context.clock
         self._failing = Failing("message.failed", "message_id")
+        self._looked_at: int | None = None
 
     async def step(self) -> bool:
         """One look at those whose time has come; never more at once, however many there are."""
         now = self._clock.now()
+        if self._looked_at is None or now < self._looked_at:
+            # The clock has been set back, perhaps: nobody is to wait until it shows that time again.
+            await self._database.write(lambda tx: stages.bring_forward(tx, now, now + LOOK_AT_PAUSED))
+        self._looked_at = now
         looks, looked = await self._database.read(lambda tx: self._look(tx, now))
         for look in looks:
             known = replace(look.watched.stages, look_at=now + TRY_AGAIN)

@@ -12,6 +12,9 @@ from stages s join messages m on m.id = s.message_id
 where s.look_at <= $1
 order by s.look_at limit $2;
 
+-- name: bring_forward
+update stages set look_at = $1 where look_at > $2;
+
 -- name: judge
 update stages set answers = $4, failures = $5 where message_id = $1 and answers = $2 and failures = $3;
 
