@@ -1,5 +1,6 @@
 """What a message shows, checked when it is made: its texts, and that every recipient's payload fits."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ from gateway.payload import (
 from gateway.webpush import MAX_PLAINTEXT
 from storage.messages import Priority
 
+_BLANK = re.compile(r"[\s\x00-\x20\x7f]")  # as in gateway.content
 _LIQUID_IN_FALLBACK = "The fallback is for whom Liquid fails: it holds none."
 
 DataOf = Mapping[str, Mapping[str, Any]]
@@ -138,6 +140,8 @@ def _problem(name: str, text: str, parse: ParseText, reading: Reading) -> str | 
     begins = parsed.literal_start
     if name in URLS and begins is not None and not begins.startswith(("https://", "http://")):
         return "This is no http or https URL."
+    if name in URLS and any(map(_BLANK.search, parsed.literals)):
+        return "A URL holds no blanks: it would be none for anybody."
     return None
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from liquid import BoundTemplate, Environment, RenderContext
 from liquid.ast import BlockNode, Node
-from liquid.builtin.content import Literal
+from liquid.builtin.content import ContentNode, Literal
 from liquid.builtin.expressions import FilteredExpression, LoopExpression
 from liquid.builtin.expressions.filtered import Filter
 from liquid.builtin.expressions.primitive import RangeLiteral
@@ -174,6 +174,11 @@ class Text:
         """What it begins with for everybody; None when that depends."""
         first = self._nodes[0] if self._nodes else None
         return getattr(first, "text", None)
+
+    @property
+    def literals(self) -> Sequence[str]:
+        """What it says to everybody, beside what depends."""
+        return [node.text for node in self._nodes if isinstance(node, ContentNode)]
 
     def render(self, reading: Reading) -> str:
         """LiquidError, and whatever a filter makes of a value that it was not meant for."""

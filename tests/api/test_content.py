@@ -74,6 +74,16 @@ async def test_a_message_without_any_of_it_says_so(api: Api, site: str) -> None:
             "notification.actions[0].url",
             "no host",
         ),
+        (
+            {"notification": {"title": "Hi", "url": "https://e.com/a b/{{ external_id }}"}},
+            "notification.url",
+            "no blanks",
+        ),
+        (
+            {"translations": {"de": {"icon": "https://e.com/{{ data.x }}\n"}}},
+            "translations.de.icon",
+            "no blanks",
+        ),
         ({"notification": {"title": "Hi {{ 'now' | date: '%Y' }}"}}, "notification.title", "for nobody"),
         ({"notification": {"title": "Hi {{ 1 | divided_by: 0 }}"}}, "notification.title", "for nobody"),
         (
