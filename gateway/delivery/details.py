@@ -8,15 +8,20 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+from msgspec import DecodeError
+
 from gateway.campaigns.frequency import FrequencyCap
 from gateway.campaigns.quiet_hours import Quiet
 from gateway.delivery.flight import Member
+from gateway.logs import Log
 from gateway.outgoing import Outgoing
 from storage import recent_pushes, recipients, subscriptions, withdrawals
 from storage.database import Transaction
 from storage.deliveries import SkipReason
 from storage.sites import Site
 from storage.subscription import VisitorRow
+
+log = Log(__name__)
 
 K = TypeVar("K", bound=Hashable)
 
@@ -25,15 +30,28 @@ class Asked(NamedTuple):
     """By one message, on a site as it is now."""
 
     site_id: int
-    quiet: Quiet | None
-    cap: FrequencyCap | None
-    category: str | None
-    needs_visitors: bool
-    list_id: int | None
+    quiet: Quiet | None = None
+    cap: FrequencyCap | None = None
+    category: str | None = None
+    needs_visitors: bool = False
+    list_id: int | None = None
     withdraws: int | None = None  # the message that it takes back
+    is_withdrawable: bool = False
+    failure: str | None = (
+        None  # why that is not known: the message's rules or the site's settings are damaged
+    )
 
     @classmethod
-    def by(cls, outgoing: Outgoing, site: Site) -> "Asked":
+    def by(cls, message_id: int, outgoing: Outgoing, site: Site) -> "Asked":
+        """Never fails: what one message or site has stored must not stop a sender of all of them."""
+        try:
+            return cls._by(outgoing, site)
+        except DecodeError as exc:
+            log.error("push.render_failed", message_id=message_id, cause=exc)
+            return cls(site.id, failure=type(exc).__name__)
+
+    @classmethod
+    def _by(cls, outgoing: Outgoing, site: Site) -> "Asked":
         quiet = outgoing.quiet_hours(site)
         by_visitor = quiet is not None and quiet.by_visitor
         return cls(
@@ -44,6 +62,7 @@ class Asked(NamedTuple):
             outgoing.needs_visitors or by_visitor,
             outgoing.list_id,
             outgoing.withdraws,
+            outgoing.is_withdrawable,
         )
 
     @property

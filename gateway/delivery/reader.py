@@ -60,8 +60,10 @@ class Reader:
         if page.messages:
             outgoing |= self._outgoing.add(page.messages.values())
         asked = {
-            batch.message_id: Asked.by(outgoing[batch.message_id], page.sites[batch.site_id])
-            for batch in batches
+            batch.message_id: Asked.by(
+                batch.message_id, outgoing[batch.message_id], page.sites[batch.site_id]
+            )
+            for batch in {batch.message_id: batch for batch in batches}.values()
             if batch.message_id in outgoing and batch.site_id in page.sites
         }
         asking = [
@@ -91,25 +93,31 @@ class Reader:
         waiting = [member for member in sendable if member[5] in paused] if paused else []
         missing = set(page.due[batch.id]).difference(member[0] for member in page.members[batch.id])
         unsendable += [(subscription_id, SkipReason.DELETED) for subscription_id in missing]
-        outgoing = opening.outgoing[batch.message_id]
         flight = Flight(
             batch=batch,
-            outgoing=outgoing,
+            outgoing=opening.outgoing[batch.message_id],
             contact=page.sites[batch.site_id].contact,
             event_key=self._master_key.derive(EVENT_TOKENS, batch.site_id),
             keys=usable,
             waiting=[member for member in sendable if member[5] not in paused] if waiting else sendable,
             started_at=now,
             called_gone=page.called_gone.get(batch.id, ()),
-            keeps_locations=batch.provider == DELETES and outgoing.is_withdrawable,
+            keeps_locations=batch.provider == DELETES and asked.is_withdrawable,
             locations=opening.details.locations_of(asked),
         )
         self._wait_for_key(flight, waiting, now)
         for subscription_id, reason in unsendable:
             self._recorder.settle(flight, subscription_id, Outcome.SKIPPED, reason)
-        if asked.anything or asked.quiet is not None:
+        if asked.failure is not None:
+            self._fail(flight, asked.failure)
+        elif asked.anything or asked.quiet is not None:
             self._ask(flight, asked, opening.details, now)
         return flight
+
+    def _fail(self, flight: Flight, reason: str) -> None:
+        waiting, flight.waiting = flight.waiting, []
+        for member in waiting:
+            self._recorder.settle(flight, member[0], Outcome.RENDER_FAILED, reason)
 
     def _ask(self, flight: Flight, asked: Asked, details: Details, now: int) -> None:
         """Leave those in the flight who are to get it now, with what it says of them."""

@@ -650,6 +650,32 @@ async def test_a_message_that_cannot_be_read_fails_alone(
     assert [record.message for record in caplog.records].count("push.render_failed") == 1
 
 
+@pytest.mark.parametrize(("table", "column"), [("messages", "rules"), ("sites", "settings")])
+async def test_rules_and_settings_that_cannot_be_read_fail_their_own_messages_alone(
+    installation: Installation, caplog: pytest.LogCaptureFixture, table: str, column: str
+) -> None:
+    await installation.subscribe(20)
+    broken = await installation.add_message()
+    await start_due(installation)
+    texts = [f"update {table} set {column} = '{stored}'" for stored in ('{"quiet_hours":7}', "{}")]
+    damage, mend = (Query(f"test.{column}", text, text) for text in texts)
+    await installation.database.write(lambda tx: tx.execute(damage))
+    transport = FakeTransport()
+
+    async with sender(installation, transport):
+        await eventually(lambda: nothing_left(installation, broken.id))
+        await installation.database.write(lambda tx: tx.execute(mend))
+        sound = await installation.add_message()
+        await start_due(installation)
+        await eventually(lambda: nothing_left(installation, sound.id))
+
+    assert len(transport.posted) == 20
+    progress = await installation.progress(broken.id)
+    assert progress is not None
+    assert progress.failures == {"render_failed": 20}
+    assert [record.message for record in caplog.records].count("push.render_failed") == 1
+
+
 async def test_a_key_that_does_not_open_fails_its_own_subscriptions_only(installation: Installation) -> None:
     foreign = replace(
         installation.key, id=installation.context.ids.next(), public_key=bytes(65), sealed_private_key=b"?"
