@@ -15,7 +15,7 @@ from storage.batches import BULK
 from storage.conditions import Every
 from storage.database import Database, Transaction
 from storage.ids import MAX_ID, IdSource
-from storage.messages import Message, Priority
+from storage.messages import Message, MessageState, Priority
 from storage.queries import make
 from storage.rollups import Rollup
 from storage.subscription import ACCEPTED_AGAIN_AFTER
@@ -202,4 +202,5 @@ def _message(sent: Sent) -> Message:
     return Message(
         id=sent.id, site_id=SITE, priority=Priority.BULK, lane=BULK, content="{}",
         audience_spec='{"all":true}', ttl=86_400, send_at=sent.at, created_at=sent.at,
+        state=MessageState.SENT,
     )  # fmt: skip
