@@ -3,6 +3,9 @@
     {"v": 1, "m": "msg_…", "t": event token, "n": {notification}, "g": public URL of the gateway, "j": spread,
      "u": valid until, "f": {notification}}
 
+`m` and the tag say in whose place it is shown: that of a withdrawal is the message that it withdraws. Events
+are of the message that the token names.
+
 `j` is over how many milliseconds workers spread their reports of a display; left out, they take ten seconds.
 
 From `u` on (milliseconds since the epoch, by the browser's clock) workers show `f` instead of `n`, without an
