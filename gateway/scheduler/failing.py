@@ -1,12 +1,16 @@
 """What fails must not stop a job for all others: it is told of, passed over, and tried again later."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import inf
 
 from gateway.logs import Log
 from storage.errors import StorageUnavailable
+from storage.messages import Message
 
 log = Log(__name__)
+
+TRY_AGAIN = 60.0  # seconds
 
 
 class Failing:
@@ -16,6 +20,7 @@ class Failing:
         self._event = event
         self._name = name
         self._known: set[int] = set()
+        self._again_at = -inf
 
     @contextmanager
     def watch(self, id: int) -> Iterator[None]:
@@ -28,6 +33,13 @@ class Failing:
             if id not in self._known:
                 self._known.add(id)
                 log.error(self._event, cause=exc, **{self._name: id})
+
+    def pass_over(self, found: Iterable[Message], now: float) -> list[Message]:
+        """Those of `found` that do not fail; once a minute all. `now`: seconds of a monotonic clock."""
+        if now >= self._again_at:
+            self._again_at = now + TRY_AGAIN
+            return list(found)
+        return [message for message in found if message.id not in self._known]
 
     def works(self, id: int) -> None:
         """It is told of again when it fails again."""

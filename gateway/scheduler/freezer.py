@@ -7,6 +7,7 @@ from gateway.campaigns.plan import Timetable
 from gateway.context import Context
 from gateway.logs import Log
 from gateway.metrics import Metrics
+from gateway.scheduler.failing import Failing
 from gateway.scheduler.judging import judge
 from gateway.scheduler.source import Step, count_unknown, hours_of_sites, read_step
 from storage import batches, messages, rollups, sites
@@ -31,21 +32,29 @@ class Freezer:
         self._ids = context.ids
         self._metrics = metrics
         self._step = step
+        self._failing = Failing("message.failed", "message_id")
 
     async def step(self) -> bool:
         """Some steps for every message that is being frozen; whether there was any."""
         now = self._clock.now()
         freezing, found, hours = await self._database.read(lambda tx: _look(tx, now))
+        # Of a site that was deleted just now the messages go with it.
+        here = [message for message in freezing if message.site_id in found]
+        works = self._failing.pass_over(here, self._clock.monotonic())
         # The least judged first: a small site does not wait until large ones are done.
-        chosen = sorted(freezing, key=lambda message: message.judged)[:AT_ONCE]
+        chosen = sorted(works, key=lambda message: message.judged)[:AT_ONCE]
         await asyncio.gather(
             *(
-                self._advance(Timetable.of(message, found[message.site_id], hours.get(message.site_id, ())))
+                self._try(message, found[message.site_id], hours.get(message.site_id, ()))
                 for message in chosen
-                if message.site_id in found  # else it was deleted just now, and its messages go with it
             )
         )
-        return any(message.site_id in found for message in freezing)
+        return bool(chosen)
+
+    async def _try(self, message: Message, site: Site, hours: Sequence[int]) -> None:
+        with self._failing.watch(message.id):
+            await self._advance(Timetable.of(message, site, hours))
+            self._failing.works(message.id)
 
     async def _advance(self, timetable: Timetable) -> None:
         """The next step is read while the previous one is written."""

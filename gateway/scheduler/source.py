@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, DecodeError
 
 from gateway.audience import AudienceSpec, read_audience
 from gateway.campaigns.freezing import frozen_condition, is_expression
@@ -42,8 +42,15 @@ def is_named(audience: AudienceSpec) -> bool:
 
 async def hours_of_sites(tx: Transaction, found: Iterable[Message], now: int) -> Mapping[int, Sequence[int]]:
     """What Timetable.of needs of sites, by id: those of messages that go out at everybody's best hour."""
-    asking = {message.site_id for message in found if read_rules(message).best_hour is not None}
+    asking = {message.site_id for message in found if _goes_by_hours(message)}
     return await site_hours.of_sites(tx, asking, now)
+
+
+def _goes_by_hours(message: Message) -> bool:
+    try:
+        return read_rules(message).best_hour is not None
+    except DecodeError:  # whoever makes its timetable is told of that
+        return False
 
 
 async def read_step(tx: Transaction, timetable: Timetable, cursor: int, limit: int) -> Step:

@@ -14,6 +14,7 @@ from gateway.campaigns.stages import is_watched
 from gateway.context import Context
 from gateway.logs import Log
 from gateway.metrics import Metrics
+from gateway.scheduler.failing import Failing
 from gateway.scheduler.judging import judge
 from gateway.scheduler.source import hours_of_sites, is_named, read_named
 from gateway.series import OVERTAKEN, is_overtaken, make_occurrence, occur, recurrence_of
@@ -41,21 +42,29 @@ class Starter:
         self._clock = context.clock
         self._ids = context.ids
         self._metrics = metrics
+        self._failing = Failing("message.failed", "message_id")
 
     async def step(self) -> bool:
         """Start what is due, end what has expired before it started; whether there was any."""
         now = self._clock.now()
         due, found, hours, late = await self._database.read(lambda tx: _look(tx, now))
+        # Of a site that was deleted just now the messages go with it.
+        here = [message for message in due if message.site_id in found]
+        chosen = self._failing.pass_over(here, self._clock.monotonic())
         await asyncio.gather(
             *(
-                self._take(Timetable.of(message, found[message.site_id], hours.get(message.site_id, ())), now)
-                for message in due
-                if message.site_id in found  # else it was deleted just now, and its messages go with it
+                self._try(message, found[message.site_id], hours.get(message.site_id, ()), now)
+                for message in chosen
             )
         )
         for message_id in late:
             await self._expire(message_id, now)
-        return bool(due or late)
+        return bool(chosen or late)
+
+    async def _try(self, message: Message, site: Site, hours: Sequence[int], now: int) -> None:
+        with self._failing.watch(message.id):
+            await self._take(Timetable.of(message, site, hours), now)
+            self._failing.works(message.id)
 
     async def _take(self, timetable: Timetable, now: int) -> None:
         message, misfire = timetable.message, timetable.rules.misfire
