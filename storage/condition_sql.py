@@ -7,7 +7,7 @@ null: `not` of null would be null, and would lose those of whom nothing is known
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -30,6 +30,8 @@ from storage.database import Value
 from storage.received import ACCEPTED_WITHIN, Settled, Unreached
 from storage.subscription import Attribute
 
+_FAR = 15 * 3_600_000
+_FIRST_TIME, _LAST_TIME = -62_135_596_800_000, 253_402_300_799_000  # years 1 and 9999
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-](0\d|1[0-4]):[0-5]\d)", re.ASCII
 )
@@ -208,12 +210,26 @@ def _text_compared(writer: Writer, sign: str, text: str) -> str:
 def _compared(writer: Writer, sign: str, value: Attribute) -> str:
     """A time, number or boolean. Numbers as JSON, so that both sides are read by the same reader."""
     if isinstance(value, str):
-        return f"({_IS_TEXT} and {_AS_TIME} {sign} {writer.add(time_of(value))})"
+        at = time_of(value)
+        assert at is not None, "a text that is no time is compared as a text"
+        return f"({_IS_TEXT} and {_is_near(writer, sign, at)} and {_AS_TIME} {sign} {writer.add(at)})"
     given = writer.add(msgspec.json.encode(value).decode())
     if isinstance(value, bool):
         return f"(/* sqlite: a.type = {given} *//* postgres: a.value = {given}::jsonb */)"
     as_number = f"/* sqlite: json_extract({given}, '$') *//* postgres: {given}::jsonb */"
     return f"({_IS_NUMBER} and a.value {sign} {as_number})"
+
+
+def _is_near(writer: Writer, sign: str, at: int) -> str:
+    """Whether a time may be on this side of `at`, by its text. What is far away need not be read as a time,
+    which costs as much as all the rest; a wall clock is less than 15 hours from UTC.
+    """
+    tests = ["1 = 1"]
+    for side, far, end in ((">", at - _FAR, ""), ("<", at + _FAR, "~")):
+        if sign in (side, "=") and _FIRST_TIME < far < _LAST_TIME:
+            text = datetime.fromtimestamp(far / 1_000, UTC).isoformat()[:19] + end
+            tests.append(f'{_TEXT} /* postgres: collate "C" */ {side} {writer.add(text)}')
+    return " and ".join(tests)
 
 
 def time_of(text: str) -> int | None:
