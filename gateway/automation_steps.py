@@ -1,11 +1,13 @@
 """The steps of an automation: each is a message of its own, of which nobody is in the audience at first."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.audience import AudienceSpec, write_audience
 from gateway.campaigns.automations import Step
 from gateway.campaigns.rules import Rules
+from gateway.content_limits import count_shown
 from gateway.context import Context
 from gateway.errors import FieldError, InvalidRequest, PayloadTooLarge
 from gateway.message_draft import Draft, make_message
@@ -13,6 +15,8 @@ from storage.messages import Message, MessageKind, MessageState, Priority
 
 # What is about each visitor by themselves. The others are about a time, or about an audience as a whole.
 ALLOWED_RULES = frozenset({"template", "dry_run", "quiet_hours", "best_hour", "variants", "category"})
+
+MOST_SHOWN = 400  # notifications of all steps, in all their languages and variants
 
 NOBODY_YET = AudienceSpec(automation=0)
 
@@ -36,7 +40,7 @@ class Made:
     fresh: Sequence[Message] = ()
 
 
-def make_steps(
+async def make_steps(
     context: Context,
     site_id: int,
     automation_id: int,
@@ -46,7 +50,12 @@ def make_steps(
 ) -> Made:
     """One that says what the `stored` one in its place says keeps that. InvalidRequest, PayloadTooLarge."""
     steps, fresh, errors = [], [], []
+    shown = sum(count_shown(each.draft.content, each.draft.rules.variants) for each in drafts)
+    if shown > MOST_SHOWN:
+        sentence = f"Their languages and variants are {shown} notifications, and {MOST_SHOWN} is the most."
+        raise InvalidRequest("The automation cannot run like this.", [FieldError("steps", sentence)])
     for place, each in enumerate(drafts):
+        await asyncio.sleep(0)  # each may take as long as a message: others are served meanwhile
         try:
             message = _message(context, site_id, automation_id, each.draft, now)
         except InvalidRequest as exc:

@@ -77,7 +77,7 @@ async def create_automation(
         return replayed
     _check(draft)
     now, id = context.clock.now(), context.ids.next()
-    made = make_steps(context, site_id, id, await _ready(context, site_id, draft.steps or ()), now)
+    made = await make_steps(context, site_id, id, await _ready(context, site_id, draft.steps or ()), now)
     automation = Automation(
         id=id,
         site_id=site_id,
@@ -168,7 +168,7 @@ async def change_automation(
             )
             stored = [known[step.message] for step in old.steps]
             ready = await _ready(context, site_id, draft.steps)
-            kept = make_steps(context, site_id, id, ready, context.clock.now(), stored)
+            kept = await make_steps(context, site_id, id, ready, context.clock.now(), stored)
         definition = _definition(draft, kept)
         after = replace(before, name=draft.name, state=draft.state, definition=write_definition(definition))
         note = audit.entry(

@@ -36,6 +36,11 @@ def check_size(part: Part, path: str) -> list[FieldError]:
     return [FieldError(path, f"This has {size} bytes as JSON, and {MOST_BYTES} is the most.")]
 
 
+def count_shown(content: Content, variants: Variants | None) -> int:
+    """How many notifications its recipients may see: one for each language and variant."""
+    return (len(content.translations) + 1) * (len(variants.options) if variants else 1)
+
+
 def check_limits(content: Content, variants: Variants | None) -> list[FieldError]:
     """What is too large, too much or too many."""
     parts = list(parts_of(content, variants))
@@ -44,10 +49,10 @@ def check_limits(content: Content, variants: Variants | None) -> list[FieldError
     if errors:
         return errors
     languages, options = len(content.translations) + 1, len(variants.options) if variants else 1
-    if languages * options > MOST_SHOWN:
+    if count_shown(content, variants) > MOST_SHOWN:
         sentence = (
             f"{options} variants in {languages} languages, the message's own among them, are "
-            f"{languages * options} notifications, and {MOST_SHOWN} is the most."
+            f"{count_shown(content, variants)} notifications, and {MOST_SHOWN} is the most."
         )
         errors.append(FieldError("variants.options", sentence))
     liquid = {text for _, part in parts for _, _, text in texts_of(part) if holds_liquid(text)}

@@ -4,6 +4,7 @@ Each is a message of kind `test` with progress and results of its own, so that t
 touched. It is transactional: neither quiet hours nor caps hold it up.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -52,7 +53,7 @@ async def send_test(
         if tested.kind in _UNTESTED:
             raise WrongState(f"A message of kind {tested.kind} cannot be tested.")
         people = await _people(context, site_id, subscription_ids)
-        made = _tests(context, tested, await _audience(context, tested, people))
+        made = await _tests(context, tested, await _audience(context, tested, people))
         if await _store(context, actor, made, len(people), key):
             return Created(MessageWithProgress(made[0]), replayed=False), made
         created = await find_created(context, site_id, key)
@@ -99,10 +100,11 @@ async def find_data(
     return None if audience.named_external_ids is None else audience.data_of
 
 
-def _tests(context: Context, tested: Message, audience: AudienceSpec) -> list[Message]:
+async def _tests(context: Context, tested: Message, audience: AudienceSpec) -> list[Message]:
     now, rules = context.clock.now(), read_rules(tested)
     made = []
     for content in _contents(read_content(tested), rules):
+        await asyncio.sleep(0)  # each may take as long as a message: others are served meanwhile
         draft = Draft(
             content=content,
             audience=audience,

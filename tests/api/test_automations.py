@@ -341,9 +341,23 @@ def with_step(**changes: Any) -> dict[str, Any]:
     return changed(steps=[{"after": 0, "notification": {"title": "Hello"}, **changes}])
 
 
+MANIFOLD: dict[str, Any] = {  # a hundred notifications
+    "after": 60,
+    "notification": {"title": "Hello"},
+    "translations": {f"a{letter}": {} for letter in "abcdefghi"},
+    "variants": {"options": [{"name": str(number), "weight": 10} for number in range(10)]},
+}
+
+
+async def test_steps_may_have_many_languages_and_variants(api: Api, path: str) -> None:
+    made = await api.post(path, changed(steps=[MANIFOLD] * 4))
+    assert len(made["steps"]) == 4
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        (changed(steps=[MANIFOLD] * 5), "steps"),
         (changed(trigger={"on": "event"}), "trigger.event"),
         (changed(trigger={"on": "subscribe", "event": "x"}), "trigger.event"),
         (changed(trigger={"on": "purchase"}), "trigger.on"),
