@@ -41,7 +41,7 @@ TURNS = {
 }
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """In the place of a kill -9."""
 
 

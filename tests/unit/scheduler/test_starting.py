@@ -133,7 +133,7 @@ async def test_a_freeze_goes_on_where_a_crash_left_it(installation: Installation
     message = await installation.add_message()
     await Starter(installation.context, Metrics()).step()
 
-    class Killed(Exception):
+    class Killed(BaseException):
         pass
 
     crashing = Freezer(installation.context, Metrics(), step=100)
