@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.api.patterns import SENTENCES
 from gateway.api.route import Route
 from gateway.errors import FieldError, InvalidRequest, RequestTimeout, TooLarge, UnsupportedMediaType
 
@@ -18,6 +19,7 @@ WHOLE_BODY_WITHIN = 30.0  # seconds: 64 kB need 2 kB a second
 NEXT_PIECE_WITHIN = 60.0  # seconds between two pieces of a stream, which may be of any length
 
 _PLACE = re.compile(r" - at (?:`key` in )?`([^`]*)`$")
+_PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `([^`]*)`")
 _MISSING_FIELD = re.compile(r"Object missing required field `([^`]*)`")
 
@@ -101,6 +103,9 @@ def field_error(exc: msgspec.ValidationError) -> FieldError:
     place = _PLACE.search(text)
     path = place[1].removeprefix("$").removeprefix(".") if place else ""
     message = text[: place.start()] if place else text
+    pattern = _PATTERN.match(message)
+    if pattern and pattern[1] in SENTENCES:
+        return FieldError(path, f"{SENTENCES[pattern[1]]}.")
     named = _UNKNOWN_FIELD.match(message) or _MISSING_FIELD.match(message)
     if named:  # point at the field itself, not at the object around it
         path = f"{path}.{named[1]}" if path else named[1]

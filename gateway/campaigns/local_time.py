@@ -29,14 +29,17 @@ class Late(StrEnum):
     SKIP = "skip"
 
 
+WallTime = Annotated[
+    str,
+    Meta(
+        pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?!\\n)$",
+        description="What the visitor's clock shows, `2026-12-01T09:00`.",
+    ),
+]
+
+
 class LocalTime(Struct, frozen=True, forbid_unknown_fields=True):
-    at: Annotated[
-        str,
-        Meta(
-            pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?!\\n)$",
-            description="What the visitor's clock shows, `2026-12-01T09:00`.",
-        ),
-    ]
+    at: WallTime
     late: Late = Late.SEND
 
 

@@ -97,7 +97,7 @@ async def test_a_message_without_any_of_it_says_so(api: Api, site: str) -> None:
             "for nobody",
         ),
         ({"utm": {"source": ""}}, "utm.source", "length"),
-        ({"translations": {"not a language": {}}}, "translations", "regex"),
+        ({"translations": {"not a language": {}}}, "translations", "language tag"),
     ],
 )
 async def test_a_text_that_is_wrong_is_refused_with_its_place(
