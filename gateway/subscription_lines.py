@@ -1,5 +1,6 @@
 """The one format in which subscriptions come and go: a line of JSON each (NDJSON)."""
 
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterable, AsyncIterator
 
 from msgspec import Struct
@@ -54,7 +55,7 @@ async def split_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[tuple[int, 
     async for chunk in chunks:
         *complete, tail = chunk.split(b"\n")
         for piece in complete:
-            line = rest + piece
+            line = _bare(number, rest + piece)
             if too_long or len(line) > MAX_LINE:
                 yield number, None
             elif line.strip():
@@ -65,5 +66,10 @@ async def split_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[tuple[int, 
             rest, too_long = b"", True
     if too_long:
         yield number, None
-    elif rest.strip():
-        yield number, rest
+    elif (line := _bare(number, rest)).strip():
+        yield number, line
+
+
+def _bare(number: int, line: bytes) -> bytes:
+    """Without the byte order mark that some editors put before the first line (RFC 8259 section 8.1)."""
+    return line.removeprefix(BOM_UTF8) if number == 1 else line

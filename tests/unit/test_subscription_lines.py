@@ -1,3 +1,4 @@
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -26,7 +27,8 @@ async def test_lines_are_the_same_however_the_stream_is_cut(
     body = b"\n".join(lines) + (b"\n" if ended else b"")
     places = sorted({0, *(cut for cut in cuts if cut < len(body)), len(body)})
     chunks = [body[start:end] for start, end in pairwise(places)]
-    expected = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
+    whole = body.removeprefix(BOM_UTF8).split(b"\n")
+    expected = [(number, line) for number, line in enumerate(whole, 1) if line.strip()]
     assert await split(*chunks) == expected
 
 
@@ -36,6 +38,12 @@ async def test_a_line_that_is_too_long_is_dropped_and_counted() -> None:
     assert await split(b"a\n", *[b"x" * 1_000] * 100, b"\nb") == [(1, b"a"), (2, None), (3, b"b")]
     assert await split(long) == [(1, None)]
     assert await split(b"x" * MAX_LINE) == [(1, b"x" * MAX_LINE)]
+
+
+async def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it() -> None:
+    assert await split(b"\xef", b"\xbb\xbfa\nb") == [(1, b"a"), (2, b"b")]
+    assert await split(b"\xef\xbb\xbfa") == [(1, b"a")]
+    assert await split(b"\xef\xbb\xbf\n", b"\xef\xbb\xbfb") == [(2, b"\xef\xbb\xbfb")]
 
 
 async def test_nothing_holds_no_lines() -> None:
