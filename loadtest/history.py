@@ -193,7 +193,8 @@ async def _know(tx: Transaction, after: int, end: int, habits: Sequence[Habit]) 
         rows.append((SITE, id, *others))
         if accepted_at is not None:
             accepted[accepted_at].append(id)
-    await tx.execute_rows(_KNOWN, rows)
+    if rows:
+        await tx.execute_rows(_KNOWN, rows)
     for at, some in accepted.items():
         await subscriptions.accepted(tx, SITE, some, at)
 

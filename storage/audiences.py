@@ -46,17 +46,17 @@ async def step(
     size: int,
     *,
     details: bool = False,
+    sent: Mapping[int, Sent] | None = None,
 ) -> Window:
     """(id, provider) of active ones with after_id < id <= ceiling, by id, of the next `size` there are.
 
-    `details`: with the columns of RecipientRow instead.
+    `details`: with the columns of RecipientRow instead. `sent`: as for `count`.
     """
     columns = ", ".join(f"s.{name}" for name in RecipientRow._fields) if details else "s.id, s.provider"
     tag = driving_tag(condition)
     order = "s.id" if tag is None else "t.subscription_id"
-    return await _window(
-        tx, site_id, condition, after_id, ceiling, size, f"select {columns}", f"order by {order}"
-    )
+    select, tail = f"select {columns}", f"order by {order}"
+    return await _window(tx, site_id, condition, after_id, ceiling, size, select, tail, sent)
 
 
 async def count(

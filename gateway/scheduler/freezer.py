@@ -9,10 +9,11 @@ from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.scheduler.failing import Failing
 from gateway.scheduler.judging import judge
-from gateway.scheduler.source import Step, count_unknown, hours_of_sites, read_step
+from gateway.scheduler.source import Step, count_unknown, hours_of_sites, look_ahead, read_step
 from storage import batches, messages, rollups, sites
 from storage.database import Transaction
 from storage.messages import Message
+from storage.received import Sent
 from storage.sites import Site
 
 log = Log(__name__)
@@ -59,20 +60,21 @@ class Freezer:
     async def _advance(self, timetable: Timetable) -> None:
         """The next step is read while the previous one is written."""
         cursor, judged = timetable.message.freeze_cursor, timetable.message.judged
-        step = await self._read(timetable, cursor)
+        sent = await self._database.read(lambda tx: look_ahead(tx, timetable))
+        step = await self._read(timetable, cursor, sent)
         for _ in range(STEPS_A_TURN):
             judged += len(step.rows)
             write = self._write(timetable, cursor, step, judged if step.last else None)
             if step.last:
                 await write
                 return
-            following, written = await asyncio.gather(self._read(timetable, step.end), write)
+            following, written = await asyncio.gather(self._read(timetable, step.end, sent), write)
             if not written:
                 return
             cursor, step = step.end, following
 
-    async def _read(self, timetable: Timetable, cursor: int) -> Step:
-        return await self._database.read(lambda tx: read_step(tx, timetable, cursor, self._step))
+    async def _read(self, timetable: Timetable, cursor: int, sent: Mapping[int, Sent] | None = None) -> Step:
+        return await self._database.read(lambda tx: read_step(tx, timetable, cursor, self._step, sent))
 
     async def _write(self, timetable: Timetable, cursor: int, step: Step, audience: int | None) -> bool:
         """One step; with `audience` the last. False when somebody else took it, or the message has ended."""

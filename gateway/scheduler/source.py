@@ -13,6 +13,7 @@ from storage import audiences, deliveries, recipients, site_hours, subscriptions
 from storage.database import Database, Row, Transaction
 from storage.deliveries import Outcome
 from storage.messages import Message
+from storage.received import Sent
 from storage.subscriptions import SubscriptionState
 
 NAMES = 10_000  # in one read
@@ -53,8 +54,19 @@ def _goes_by_hours(message: Message) -> bool:
         return False
 
 
-async def read_step(tx: Transaction, timetable: Timetable, cursor: int, limit: int) -> Step:
-    """The page behind `cursor`, in one snapshot."""
+async def look_ahead(tx: Transaction, timetable: Timetable) -> Mapping[int, Sent] | None:
+    """What the next steps of an expression's audience ask of the counters, read once for them all."""
+    message = timetable.message
+    if message.resolved is None or message.freeze_ceiling is None:
+        return None
+    condition = frozen_condition(message.resolved)
+    return await audiences.look(tx, message.site_id, condition, message.freeze_cursor, message.freeze_ceiling)
+
+
+async def read_step(
+    tx: Transaction, timetable: Timetable, cursor: int, limit: int, sent: Mapping[int, Sent] | None = None
+) -> Step:
+    """The page behind `cursor`, in one snapshot. `sent`: what `look_ahead` has found."""
     message = timetable.message
     audience = read_audience(message.audience_spec)
     if audience.failures_of is not UNSET:
@@ -70,7 +82,9 @@ async def read_step(tx: Transaction, timetable: Timetable, cursor: int, limit: i
         return Step(*page)
     if message.resolved is not None:
         condition = frozen_condition(message.resolved)
-        found = await audiences.step(tx, message.site_id, condition, cursor, ceiling, limit, details=details)
+        found = await audiences.step(
+            tx, message.site_id, condition, cursor, ceiling, limit, details=details, sent=sent
+        )
         return Step(*found)
     rows = await subscriptions.audience_step(tx, message.site_id, cursor, ceiling, limit, details=details)
     return Step(rows, rows[-1][0] if rows else cursor, len(rows) < limit)
