@@ -126,10 +126,10 @@ async def test_a_freeze_that_is_killed_and_goes_on_later_finds_everybody_once(
     freezer = Freezer(context, Metrics(), 5)
     read = freezer._read
 
-    async def read_once(timetable: Timetable, cursor: int) -> Step:
+    async def read_once(timetable: Timetable, cursor: int, sent: None) -> Step:
         if cursor:
             raise Killed
-        return await read(timetable, cursor)
+        return await read(timetable, cursor, sent)
 
     monkeypatch.setattr(freezer, "_read", read_once)
     with pytest.raises(Killed):
