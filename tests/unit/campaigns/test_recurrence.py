@@ -70,6 +70,11 @@ def test_a_time_that_comes_twice_counts_once() -> None:
     assert after("*/30 * * * *", "2026-10-25T00:00Z", 3) == ["25 00:30", "25 02:00", "25 02:30"]
 
 
+def test_a_day_of_the_month_or_one_of_the_week_is_enough_unless_one_begins_with_a_star() -> None:
+    assert after("0 9 1 * MON", "2026-11-20T00:00Z", 3, "UTC") == ["23 09:00", "30 09:00", "01 09:00"]
+    assert after("0 9 */10 * MON", "2026-11-20T00:00Z", 2, "UTC") == ["21 09:00", "11 09:00"]
+
+
 def test_zones_with_half_hour_offsets_and_without_changes() -> None:
     assert after("0 9 * * 1", "2026-11-20T00:00Z", 1, "Asia/Kolkata") == ["23 03:30"]
     assert after("0 9 * * 1", "2026-11-20T00:00Z", 1, "America/St_Johns") == ["23 12:30"]
