@@ -19,7 +19,7 @@ from gateway.subscription_fields import (
     check_totals,
 )
 from storage import audit as stored_audit
-from storage import locks, sites, subscriptions
+from storage import sites, subscriptions
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.subscriptions import Change, Subscription, SubscriptionState
@@ -106,9 +106,8 @@ async def erase_subscription(context: Context, actor: str, site_id: int, id: int
 
 
 async def apply_change(tx: Transaction, site_id: int, id: int, change: SubscriptionChange) -> Subscription:
-    """As it is afterwards. NotFound when it was erased; InvalidRequest when a limit would be passed."""
-    await locks.hold(tx, id)
-    stored = await existing(tx, site_id, id)
+    """As it is afterwards. storage.errors.NotFound, also when it was erased; InvalidRequest: over a limit."""
+    stored = await subscriptions.get_to_change(tx, site_id, id)
     tags = _merged_names(stored.tags, change.add_tags, change.remove_tags)
     attributes = _merged_attributes(stored.attributes, change.attributes)
     timezone = None if change.timezone is UNSET else change.timezone

@@ -54,7 +54,7 @@ async def replace(tx: Transaction, site_id: int, id: int, new: NewSubscription, 
     When the new endpoint is known already with the same keys, that one is answered and the old one ends.
     Raises NotFound without `id` (or when it was erased), EndpointTaken.
     """
-    old = await _get_to_change(tx, site_id, id)
+    old = await get_to_change(tx, site_id, id)
     known = await _by_endpoint_to_change(tx, site_id, new.endpoint)
     if known is None:
         await _refresh(tx, copy(old, endpoint=new.endpoint, p256dh=new.p256dh, auth=new.auth), new, now)
@@ -71,6 +71,17 @@ async def get(tx: Transaction, site_id: int, id: int) -> Subscription:
     if row is None:
         raise NotFound(f"subscription {id}")
     return from_row(row)
+
+
+async def get_to_change(tx: Transaction, site_id: int, id: int) -> Subscription:
+    """For a change that depends on what it reads: nobody else changes it until this transaction ends.
+
+    Raises NotFound, also when it was erased.
+    """
+    row = await tx.fetch_one(_SQL["get_to_change"], site_id, id)
+    if row is None or (old := from_row(row)).state is SubscriptionState.ERASED:
+        raise NotFound(f"subscription {id}")
+    return old
 
 
 async def page(
@@ -106,7 +117,7 @@ async def export_page(
 
 async def change(tx: Transaction, site_id: int, id: int, change: Change) -> Subscription:
     """As it is afterwards. Raises NotFound, also when it was erased."""
-    old = await _get_to_change(tx, site_id, id)
+    old = await get_to_change(tx, site_id, id)
     new = copy(
         old,
         external_id=old.external_id if change.external_id is None else change.external_id or None,
@@ -176,7 +187,7 @@ async def add_many(
             fresh[new.endpoint] = (id, new)
     await tx.execute_many(_SQL["add"], [added_values(site_id, id, new, now) for id, new in fresh.values()])
     for id in sorted(said):
-        merged = await _get_to_change(tx, site_id, id)
+        merged = await get_to_change(tx, site_id, id)
         for position, new in said[id]:
             more = merge(merged, new)
             if fits(more):
@@ -295,14 +306,6 @@ async def by_endpoint(tx: Transaction, site_id: int, endpoint: str) -> Subscript
     """In any state but erased: an erased one has no endpoint left."""
     found = await _by_endpoints(tx, site_id, [endpoint])
     return found[0] if found else None
-
-
-async def _get_to_change(tx: Transaction, site_id: int, id: int) -> Subscription:
-    """Nobody else changes it until this transaction ends. Raises NotFound, also when it was erased."""
-    row = await tx.fetch_one(_SQL["get_to_change"], site_id, id)
-    if row is None or (old := from_row(row)).state is SubscriptionState.ERASED:
-        raise NotFound(f"subscription {id}")
-    return old
 
 
 async def _by_endpoint_to_change(tx: Transaction, site_id: int, endpoint: str) -> Subscription | None:

@@ -51,6 +51,9 @@ from tests.api.test_sites import (  # noqa: F401
     test_a_change_touches_only_what_it_names,
     test_a_deleted_site_is_gone_with_its_tokens,
 )
+from tests.api.test_subscriptions import (  # noqa: F401
+    test_what_a_page_and_an_admin_add_at_once_is_all_kept,
+)
 from tests.api.test_throttles import (  # noqa: F401
     test_a_site_sees_its_own_and_whole_providers,
     test_a_sites_rate_is_set_and_lifted,

@@ -1,5 +1,6 @@
 """Subscriptions as admins see, change and erase them."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -65,6 +66,19 @@ async def test_an_admin_changes_a_subscription(api: Api, page: Page, path: str) 
     ]
     for wrong in bad:
         assert (await api.patch(one, wrong, 400))["code"] == "invalid_request"
+
+
+async def test_what_a_page_and_an_admin_add_at_once_is_all_kept(api: Api, site: str) -> None:
+    page, mine = Page(api.with_token(None), site), push_subscription()
+    one = f"/v1/sites/{site}/subscriptions/{(await page.subscribe(mine))['id']}"
+    for number in range(12):
+        said = {f"p{number}", f"q{number}", f"a{number}"}
+        await asyncio.gather(
+            page.subscribe(mine, 200, tags=[f"p{number}"]),
+            api.patch(one, {"add_tags": [f"a{number}"]}),
+            page.subscribe(mine, 200, tags=[f"q{number}"]),
+        )
+        assert said <= set((await api.get(one))["tags"])
 
 
 async def test_erasing_leaves_nothing_of_the_visitor(api: Api, page: Page, path: str) -> None:
