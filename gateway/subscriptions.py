@@ -19,7 +19,7 @@ from gateway.subscription_fields import (
     check_totals,
 )
 from storage import audit as stored_audit
-from storage import sites, subscriptions
+from storage import locks, sites, subscriptions
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.subscriptions import Change, Subscription, SubscriptionState
@@ -97,6 +97,7 @@ async def erase_subscription(context: Context, actor: str, site_id: int, id: int
     note = audit.entry(context, actor, "subscription.erased", encode_id(Kind.SUBSCRIPTION, id), site_id)
 
     async def body(tx: Transaction) -> None:
+        await locks.hold(tx, site_id)  # of two at once one is the visitor's last
         await sites.get(tx, site_id)
         await existing(tx, site_id, id)
         await subscriptions.erase(tx, site_id, id, note.at)

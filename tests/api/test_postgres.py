@@ -59,6 +59,9 @@ from tests.api.test_throttles import (  # noqa: F401
     test_a_sites_rate_is_set_and_lifted,
     test_who_was_wrongly_called_gone_is_active_again,
 )
+from tests.api.test_uploads import (  # noqa: F401
+    test_what_was_uploaded_for_a_visitor_is_erased_with_all_of_them_at_once,
+)
 from tests.databases import PostgresServer, postgres_server  # noqa: F401
 
 

@@ -1,5 +1,6 @@
 """Recipients that are streamed to a draft."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,6 +17,7 @@ from storage.ids import Kind, decode_id
 from storage.queries import make
 from tests.api.conftest import Api
 from tests.api.failing import end
+from tests.api.page import Page
 from tests.api.test_message_tests import people as people
 from tests.api.test_message_tests import send_test, shown, stored
 from tests.api.test_replays import addressed
@@ -226,3 +228,16 @@ async def test_an_upload_that_is_yet_to_come_cannot_be_estimated(api: Api, site:
     path = f"/v1/sites/{site}/audience/estimate"
     problem = await api.post(path, {"audience": UPLOADED}, 400)
     assert [each["path"] for each in problem["errors"]] == ["audience.uploaded"]
+
+
+async def test_what_was_uploaded_for_a_visitor_is_erased_with_all_of_them_at_once(
+    api: Api, context: Context
+) -> None:
+    site = await api.new_site(identity="unsigned")
+    draft = str((await api.new_message(site, draft=True, audience=UPLOADED))["id"])
+    page, names = Page(api.with_token(None), site), [f"v{number}" for number in range(8)]
+    await put(api, site, draft, lines(*names))
+    for name in names:
+        made = [(await page.subscribe(external_id=name))["id"] for _ in range(3)]
+        await asyncio.gather(*(api.delete(f"/v1/sites/{site}/subscriptions/{id}") for id in made))
+        assert await told(context, site, draft, name) == {}
