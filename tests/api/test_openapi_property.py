@@ -119,6 +119,12 @@ def flat_document() -> dict[str, Any]:
     step = document["components"]["schemas"]["Step"]["properties"]
     for name in step.keys() - {"after", "notification", "options", "priority", "quiet_hours"}:
         del step[name]
+    # What a new message may be is tried there with every value, and not once more in a change and a preview.
+    for again in ("MessageChange", "UnsavedPreview"):
+        fields = document["components"]["schemas"][again]["properties"]
+        fields["audience"] = {"type": "object", "properties": {"all": {"type": "boolean"}}}
+        for name in ("translations", "fallback", "variants", "recurrence", "utm", "rollout"):
+            del fields[name]
     return document
 
 
