@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.certificates import Authority
 from tests.fakes.push_service import PushService
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.databases"]
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

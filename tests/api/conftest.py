@@ -92,8 +92,15 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[Database]:
-    database = await open_database(settings.database_url, migrate=True, write_pause=0)
+def database_url(settings: Settings, migrated_sqlite: bytes) -> str:
+    """SQLite's alone; test_postgres.py repeats what depends on the database."""
+    Path(settings.database_url.removeprefix("sqlite:///")).write_bytes(migrated_sqlite)
+    return settings.database_url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = await open_database(database_url, migrate=False, write_pause=0)
     yield database
     await database.close()
 

@@ -62,11 +62,11 @@ from tests.api.test_throttles import (  # noqa: F401
 from tests.api.test_uploads import (  # noqa: F401
     test_what_was_uploaded_for_a_visitor_is_erased_with_all_of_them_at_once,
 )
-from tests.databases import PostgresServer, postgres_server  # noqa: F401
+from tests.databases import PostgresServer
 
 
 @pytest.fixture
-async def database(postgres_server: PostgresServer) -> AsyncIterator[Database]:  # noqa: F811
-    opened = await open_database(await postgres_server.emptied(), migrate=True)
+async def database(postgres_server: PostgresServer) -> AsyncIterator[Database]:
+    opened = await open_database(await postgres_server.emptied(), migrate=False)
     yield opened
     await opened.close()

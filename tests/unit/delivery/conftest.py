@@ -3,12 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import database_url, dialect, postgres_server  # noqa: F401 - fixtures
 from tests.unit.installation import Installation, open_installation
 
 
 @pytest.fixture
-async def installation(database_url: str, tmp_path: Path) -> AsyncIterator[Installation]:  # noqa: F811
+async def installation(database_url: str, tmp_path: Path) -> AsyncIterator[Installation]:
     """On SQLite and on PostgreSQL."""
     async with open_installation(database_url, tmp_path) as installation:
         yield installation
