@@ -148,7 +148,7 @@ async def test_a_replay_is_due_at_once_whatever_the_hour(
     api: Api, site: str, context: Context, clock: FakeClock
 ) -> None:
     """Its end may be too near for another window."""
-    hours = {"best_hour": {"within_hours": 24}, "expires_at": "2026-01-02T02:00:00Z"}
+    hours: dict[str, Any] = {"best_hour": {"within_hours": 24}, "expires_at": "2026-01-02T02:00:00Z"}
     message, _ = await send(api, context, site, **hours)
     await end(context, message)
     clock.advance(24 * 3_600)
