@@ -22,7 +22,7 @@ class Stages:
     message_id: int
     site_id: int
     look_at: int | None = None  # when the scheduler looks next; None: there is nothing left to judge
-    tried_at: int | None = None  # when it was first seen that everybody of the first stage had been tried
+    tried_at: int | None = None  # since when all of the first stage were tried, and some have answered
     released_at: int | None = None  # since when the rest is not held any more
     decision: str | None = None  # why, for people
     answers: int = 0

@@ -152,21 +152,15 @@ def release_at(rules: Rules, tried_at: int | None) -> int | None:
     return None if tried_at is None or after is None else tried_at + after
 
 
-def decide(
-    rules: Rules, tried_at: int | None, counts: Mapping[int, Counts], now: int, *, more_to_come: bool
-) -> Release | None:
-    """What becomes of the rest; None: it still waits. `counts` by variant, so far.
-
-    `more_to_come`: whether any of the first part is still on its way, in a retry say. A roll-out without a
-    single answer is not judged before that is over: a dead push service says nothing about the message.
-    """
+def decide(rules: Rules, tried_at: int | None, counts: Mapping[int, Counts], now: int) -> Release | None:
+    """What becomes of the rest; None: it still waits. `counts` by variant, so far."""
     if not is_automatic(rules):
         return None
     at = release_at(rules, tried_at)
     in_time = at is not None and at <= now
     total = Counts.total(counts.values()) if counts else Counts()
     if rules.rollout is not None:
-        if not in_time or (more_to_come and not total.answers):
+        if not in_time:
             return None
         stop = why_stop(rules.rollout, total)
         return Release("the first part went well") if stop is None else Release(stop, stop=True)

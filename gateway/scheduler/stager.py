@@ -35,8 +35,7 @@ class Look(NamedTuple):
     watched: Watched
     rules: Rules
     counts: Mapping[int, Counts]  # by variant
-    tried: bool  # everybody of the first part; when some have answered, but for those whose provider is held
-    under_way: bool  # whether anybody of it has no outcome yet
+    tried: bool  # everybody of the first part, but for those whose provider is held; and some have answered
 
 
 class Stager:
@@ -83,17 +82,18 @@ class Stager:
                 continue
             by_variant = counted.get(known.message_id, {})
             counts = {variant: Counts.of(kinds) for variant, kinds in by_variant.items()}
-            tried, under_way = known.tried_at is not None, False
-            if is_automatic(rules) and watched.frozen_at is not None and known.released_at is None:
-                under_way = await stages.is_under_way(tx, known.message_id)
-                untried = set() if tried else await stages.untried(tx, known.message_id)
+            tried = False
+            waits = known.released_at is None and known.tried_at is None
+            if waits and is_automatic(rules) and watched.frozen_at is not None:
+                untried = await stages.untried(tx, known.message_id)
                 if untried and held is None:
                     held = {(row.site_id, row.provider) for row in await throttles.held(tx, now)}
+                # A dead push service says nothing about the message: nobody has had it yet.
                 answered = any(of_variant.answers for of_variant in counts.values())
-                tried = not untried or (
-                    answered and all(_is_held(held or (), known.site_id, provider) for provider in untried)
+                tried = (answered or not await stages.is_under_way(tx, known.message_id)) and all(
+                    _is_held(held or (), known.site_id, provider) for provider in untried
                 )
-            looks.append(Look(watched, rules, counts, tried, under_way))
+            looks.append(Look(watched, rules, counts, tried))
         return looks, others
 
     async def _judge(self, look: Look, now: int) -> Stages:
@@ -119,7 +119,7 @@ class Stager:
             return replace(known, look_at=now + LOOK_AGAIN)
         if known.tried_at is None and look.tried:
             known = replace(known, tried_at=now)
-        release = decide(rules, known.tried_at, look.counts, now, more_to_come=look.under_way)
+        release = decide(rules, known.tried_at, look.counts, now)
         if release is not None:
             await self._release(known, release, now)
             return replace(known, look_at=now + LOOK_AGAIN)

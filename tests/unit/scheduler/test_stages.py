@@ -469,20 +469,36 @@ async def test_a_roll_out_stops_when_too_many_send_it_away(installation: Install
     )
 
 
-async def test_a_roll_out_without_a_single_answer_waits_for_one(installation: Installation) -> None:
+@pytest.mark.parametrize("rules", [{"variants": {"options": AB, "winner": WINNER}}, {"rollout": ROLLOUT}])
+async def test_without_a_single_answer_the_time_does_not_run(
+    installation: Installation, rules: dict[str, Any]
+) -> None:
+    """A dead push service says nothing about the message, and the first that it says next little."""
     await installation.subscribe(100)
-    message = await sending(installation, rollout=ROLLOUT)
+    message = await sending(installation, **rules)
     await send_due(installation, lambda _: None)
     await look(installation)
-    await look(installation, 600)
+    await look(installation, 3_600)
     assert (await known(installation, message)).released_at is None
 
-    installation.clock.advance(3_600)
-    [retried] = (await send_due(installation)).values()
+    retried = await send_due(installation)
     await look(installation, 1)
+    assert (await known(installation, message)).released_at is None
+    await look(installation, 3_600)
 
-    assert (await known(installation, message)).decision == "the first part went well"
-    assert len((await send_due(installation))[0]) == 100 - len(retried)
+    rest = await send_due(installation)
+    assert sum(len(ids) for shown in (retried, rest) for ids in shown.values()) == 100
+
+
+async def test_a_first_part_that_ends_without_an_answer_holds_the_rest_no_longer_than_another(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(100)
+    await sending(installation, rollout=ROLLOUT)
+    [first] = (await send_due(installation, lambda _: Outcome.EXPIRED)).values()
+    await look(installation)
+    await look(installation, 600)
+    assert len((await send_due(installation))[0]) == 100 - len(first)
 
 
 async def test_a_message_that_fails_too_much_pauses_itself_and_is_judged_anew_after_a_resume(
