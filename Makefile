@@ -15,16 +15,16 @@ run: $(VENV)/run.stamp ## start the gateway with a demo site on http://127.0.0.1
 	@$(BIN)/python -m gateway demo
 	@exec $(BIN)/python -m gateway serve
 
-PROCESSES := tests/e2e tests/process tests/chaos tests/loadtest
+WAITING := tests/e2e tests/process tests/chaos tests/loadtest tests/unit/delivery
 
-# Two halves beside each other: one mostly waits for browsers and processes, the other mostly computes.
+# Two halves beside each other: one mostly waits for browsers, processes and senders, the other computes.
 test: $(VENV)/dev.stamp sdk-js/node_modules/.stamp ## install what the tests need, run them all
 	@bash tests/install.sh
 	cd sdk-js && npm test --silent
 	@mkdir -p .make
-	@$(BIN)/pytest -p no:cacheprovider $(PROCESSES) > .make/processes.log 2>&1 & \
-	processes=$$!; $(BIN)/pytest $(PROCESSES:%=--ignore=%); computed=$$?; \
-	wait $$processes; waited=$$?; cat .make/processes.log; \
+	@$(BIN)/pytest -p no:cacheprovider $(WAITING) > .make/waiting.log 2>&1 & \
+	waiting=$$!; $(BIN)/pytest $(WAITING:%=--ignore=%); computed=$$?; \
+	wait $$waiting; waited=$$?; cat .make/waiting.log; \
 	exit $$(( computed || waited ))
 
 lint: $(VENV)/dev.stamp sdk-js/node_modules/.stamp ## ruff, mypy --strict, tsc, and the built scripts byte for byte
