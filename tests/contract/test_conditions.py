@@ -33,7 +33,7 @@ from storage.database import Database, Transaction
 from storage.events import Event, EventKind
 from storage.ids import MAX_ID
 from storage.queries import Query, make
-from storage.received import Asked, Settled, Unreached
+from storage.received import Asked, Sent, Settled, Unreached
 from storage.subscription import ACCEPTED_AGAIN_AFTER, RecipientRow
 from tests.contract.rows import HOUR, NOW, SITE, add_sending, add_site, new_subscription, result
 
@@ -250,13 +250,15 @@ async def store(tx: Transaction, visitors: Sequence[Visitor]) -> None:
             await subscriptions.accepted(tx, SITE, [each.id], each.fields["accepted_at"])
 
 
-async def walked(database: Database, condition: Condition, size: int = 7) -> list[int]:
+async def walked(
+    database: Database, condition: Condition, size: int = 7, sent: Mapping[int, Sent] | None = None
+) -> list[int]:
     """Whom a freeze would find, in windows of a few."""
     found, after, last = [], 0, False
     while not last:
 
         async def body(tx: Transaction, after: int = after) -> audiences.Window:
-            return await audiences.step(tx, SITE, condition, after, MAX_ID, size)
+            return await audiences.step(tx, SITE, condition, after, MAX_ID, size, sent=sent)
 
         rows, after, last = await database.read(body)
         assert len(rows) <= size
@@ -319,6 +321,12 @@ async def test_messages_to_few_and_to_many_are_looked_up_alike(
         with monkeypatch.context() as patch:
             patch.setattr(received, "_KNOWN", 0)
             assert await walked(database, ReceivedSince(since)) == expected
+            sent = await database.read(lambda tx, s=since: audiences.look(tx, SITE, ReceivedSince(s)))  # type: ignore[misc]
+            patch.undo()  # as for a freeze: what was found once serves all windows
+            once = await database.read(lambda tx, s=since: audiences.look(tx, SITE, ReceivedSince(s)))  # type: ignore[misc]
+            for found in (sent, once):
+                assert await walked(database, ReceivedSince(since), sent=found) == expected
+            patch.setattr(received, "_KNOWN", 0)
             patch.setattr(received, "_AT_ONCE", 1)
             patch.setattr(received, "_FIRST", 1)
             for look_up in (0, 1_000):  # always, and never
