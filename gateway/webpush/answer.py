@@ -136,6 +136,8 @@ def classify(
     if method == "DELETE" and reply.status in (404, 410):  # says nothing of the subscription
         return Verdict(Answer.NOT_THERE, reply.status)
     body = reply.body.decode("utf-8", "replace")
+    if method == "DELETE" and reply.status in (401, 403):  # it is not signed: says nothing of the key
+        return Verdict(Answer.REJECTED, reply.status, None, _line(f"the deletion is refused: {body}"))
     wns_status = _wns_status(reply) if provider is Provider.WNS else ""
     rule = next(rule for rule in rules if rule.fits(provider, reply.status, body, wns_status))
     if rule.answer is Answer.ACCEPTED:

@@ -207,11 +207,12 @@ def test_a_header_is_read_from_the_final_answer_only() -> None:
         (404, Answer.NOT_THERE),
         (410, Answer.NOT_THERE),
         (400, Answer.REJECTED),
-        (401, Answer.UNAUTHORIZED),
+        (401, Answer.REJECTED),
+        (403, Answer.REJECTED),
         (503, Answer.UNAVAILABLE),
     ],
 )
-def test_what_is_not_there_to_be_deleted_says_nothing_of_the_subscription(
+def test_the_answer_to_a_deletion_says_nothing_of_the_subscription_and_of_the_key(
     status: int, answer: Answer
 ) -> None:
     verdict = classify(MOZILLA, Reply(status), NOW_AT, method="DELETE")
