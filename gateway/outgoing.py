@@ -59,6 +59,7 @@ class Outgoing:
         self.started_at = message.started_at or message.created_at
         # The message that it withdraws, in whose place it is shown.
         self.withdraws = message.parent_id if message.kind is MessageKind.WITHDRAWAL else None
+        self._shown_as = self.withdraws or message.id
 
     @cached_property
     def options(self) -> Options:
@@ -188,15 +189,14 @@ class Outgoing:
             message, utm = self._message, utm_pairs(self._content.utm)
             validity = Validity.of(self._content)
             template = make_template(
-                message.id, notification, self._public_url, message.priority, validity, utm
+                self._shown_as, notification, self._public_url, message.priority, validity, utm
             )
             self._templates[variant, language] = template
         return template
 
     def _plain(self, notification: Notification, validity: Validity | None = None) -> PayloadTemplate:
         linked = with_utm(notification, utm_pairs(self._content.utm))
-        shown_as, priority = self.withdraws or self._message.id, self._message.priority
-        return PayloadTemplate(shown_as, linked, self._public_url, priority, validity)
+        return PayloadTemplate(self._shown_as, linked, self._public_url, self._message.priority, validity)
 
     @cached_property
     def _data_of(self) -> Mapping[str | None, Mapping[str, Any]] | None:

@@ -5,12 +5,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from msgspec import structs
 
 from gateway.campaigns.frequency import FrequencyCap
 from gateway.campaigns.quiet_hours import ClockOf, QuietHours
 from gateway.campaigns.rules import Rules, write_rules
+from gateway.campaigns.utm import Utm
 from gateway.content import Content, Notification, Options
 from gateway.messages import MessageWithProgress, cancel_message, pause_message, resume_message
 from gateway.outgoing import Outgoing
@@ -156,15 +159,18 @@ async def test_it_is_deleted_where_that_is_offered_replaced_elsewhere_and_left_w
     assert await installation.progress(message.id) is not None
 
 
+@pytest.mark.parametrize("campaign", ["autumn", "{{autumn}}"])
 async def test_what_arrives_shows_the_fallback_in_the_place_of_the_message(
-    installation: Installation,
+    installation: Installation, campaign: str
 ) -> None:
-    message = await add(installation)
+    utm = Utm(campaign=campaign)
+    message = await add(installation, content=structs.replace(CONTENT, utm=utm))
     await deliver(installation, message.id, PushServices())
     withdrawal = (await withdraw(installation, message)).message
     shown = json.loads(Outgoing(withdrawal, "https://push.example.net").render("token", None))
     plain = json.loads(Outgoing(message, "https://push.example.net").render("token", None))
-    assert shown["n"] == {"title": "See our site", "url": "https://example.com/", "tag": "sale"}
+    url = f"https://example.com/?utm_campaign={quote(campaign)}"
+    assert shown["n"] == {"title": "See our site", "url": url, "tag": "sale"}
     assert shown["m"] == plain["m"]
 
 
@@ -327,6 +333,23 @@ async def test_who_did_not_get_it_or_whose_ttl_is_over_is_no_part_of_it(installa
     installation.clock.advance(TTL)
     progress = await deliver(installation, (await withdraw(installation, late)).message.id, transport)
     assert progress.audience == 0
+
+
+async def test_whose_ttl_ends_while_the_withdrawal_waits_is_shown_nothing(installation: Installation) -> None:
+    for provider in ("fcm", "mozilla"):
+        await installation.subscribe(2, provider)
+    message = await add(installation)
+    transport = PushServices()
+    await deliver(installation, message.id, transport)
+    context, site_id = installation.context, installation.site.id
+    withdrawal = (await withdraw(installation, message)).message
+    await start_due(installation)
+    await pause_message(context, "a test", site_id, withdrawal.id)
+    installation.clock.advance(TTL)
+    await resume_message(context, "a test", site_id, withdrawal.id)
+    progress = await deliver(installation, withdrawal.id, transport)
+    assert (progress.audience, progress.skips) == (4, {"not_waiting": 4})
+    assert len(transport.posted) == 4
 
 
 async def test_neither_quiet_hours_nor_caps_hold_it_up(installation: Installation) -> None:
