@@ -52,6 +52,14 @@ async def reported(tx: Transaction, site_id: int, message_id: int, ids: Sequence
     return {row[0] for row in rows}
 
 
+async def forgotten(
+    tx: Transaction, site_id: int, message_id: int, ids: Sequence[int], until: int
+) -> set[int]:
+    """Those of the subscriptions `ids` for whom a push service took the message at `until` or before."""
+    rows = await tx.fetch(_SQL["forgotten"], site_id, message_id, list(ids), until)
+    return {row[0] for row in rows}
+
+
 async def last_of(tx: Transaction, message_ids: Sequence[int]) -> Mapping[int, Withdrawal]:
     """By message its last withdrawal, of those that have any."""
     rows = await tx.fetch(_SQL["last_of"], list(message_ids))

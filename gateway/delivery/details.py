@@ -36,6 +36,7 @@ class Asked(NamedTuple):
     needs_visitors: bool = False
     list_id: int | None = None
     withdraws: int | None = None  # the message that it takes back
+    ttl: int = 0  # seconds: so long push services keep that
     is_withdrawable: bool = False
     failure: str | None = (
         None  # why that is not known: the message's rules or the site's settings are damaged
@@ -62,6 +63,7 @@ class Asked(NamedTuple):
             outgoing.needs_visitors or by_visitor,
             outgoing.list_id,
             outgoing.withdraws,
+            outgoing.ttl,
             outgoing.is_withdrawable,
         )
 
@@ -81,6 +83,7 @@ class Details:
     full: Mapping[tuple[int, FrequencyCap], Collection[int]] = field(default_factory=dict)  # by site and cap
     left: Mapping[tuple[int, str], Collection[int]] = field(default_factory=dict)  # by site and category
     shown: Mapping[tuple[int, int], Collection[int]] = field(default_factory=dict)  # by site and message
+    over: Mapping[tuple[int, int], Collection[int]] = field(default_factory=dict)  # by site and message
     kept: Mapping[tuple[int, int], Mapping[int, str]] = field(default_factory=dict)  # by site and message
 
     def visitors_of(self, asked: Asked, members: Iterable[Member]) -> Mapping[int, VisitorRow]:
@@ -102,6 +105,8 @@ class Details:
             left = self.left.get((asked.site_id, asked.category), ())
             spared |= dict.fromkeys(left, SkipReason.OPTED_OUT)
         if asked.withdraws is not None:
+            over = self.over.get((asked.site_id, asked.withdraws), ())
+            spared |= dict.fromkeys(over, SkipReason.NOT_WAITING)
             shown = self.shown.get((asked.site_id, asked.withdraws), ())
             spared |= dict.fromkeys(shown, SkipReason.DISPLAYED)
         return spared
@@ -124,12 +129,14 @@ async def read_details(tx: Transaction, asking: Sequence[tuple[Asked, Sequence[i
     sent = _grouped(
         ((asked.site_id, asked.withdraws), ids) for asked, ids in asking if asked.withdraws is not None
     )
+    over_at = {(asked.site_id, asked.withdraws): now - asked.ttl * 1_000 for asked, _ in asking}
     return Details(
         {site_id: await subscriptions.visitors(tx, site_id, ids) for site_id, ids in visitors.items()},
         {key: await recipients.of_members(tx, *key, ids) for key, ids in told.items()},
         {key: await _full(tx, *key, ids, now) for key, ids in full.items()},
         {key: await subscriptions.opted_out(tx, key[0], ids, key[1]) for key, ids in left.items()},
         {key: await withdrawals.reported(tx, *key, ids) for key, ids in sent.items()},
+        {key: await withdrawals.forgotten(tx, *key, ids, over_at[key]) for key, ids in sent.items()},
         {key: await withdrawals.locations(tx, *key, ids) for key, ids in sent.items()},
     )
 

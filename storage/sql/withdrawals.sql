@@ -33,6 +33,17 @@ select ids.id
 from unnest($3::bigint[]) as ids(id) cross join lateral (
     select 1 from events where site_id = $1 and message_id = $2 and subscription_id = ids.id limit 1) e;
 
+-- name: forgotten (sqlite)
+select subscription_id from deliveries
+where site_id = $1 and message_id = $2 and subscription_id in ids($3) and at <= $4;
+
+-- name: forgotten (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select d.subscription_id
+from unnest($3::bigint[]) as ids(id) cross join lateral (
+    select subscription_id from deliveries
+    where site_id = $1 and message_id = $2 and subscription_id = ids.id and at <= $4 offset 0) d;
+
 -- name: last_of
 select parent_id, id, state from messages where parent_id in ids($1) and kind = 'withdrawal' order by parent_id, id;
 

@@ -81,6 +81,12 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ),
     (
         "withdrawals",
+        "forgotten",
+        (1, 2, [1], 3),
+        ["deliveries USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)"],
+    ),
+    (
+        "withdrawals",
         "last_of",
         ([1],),
         ["messages USING INDEX messages_withdrawals (parent_id=?)"],

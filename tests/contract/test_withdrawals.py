@@ -1,7 +1,8 @@
 """What it takes to withdraw a message, on both databases."""
 
-from storage import events, messages, subscriptions, withdrawals
+from storage import deliveries, events, messages, subscriptions, withdrawals
 from storage.database import Database
+from storage.deliveries import Outcome, Result
 from storage.events import Event, EventKind
 from storage.messages import MessageKind, MessageState
 from storage.withdrawals import PushLocation, Withdrawal
@@ -62,6 +63,14 @@ async def test_whose_browser_told_anything_of_a_message_has_shown_it(database: D
     found = await database.read(lambda tx: withdrawals.reported(tx, SITE, MESSAGE, [1, 2, 3]))
     assert found == {1, 3}
     assert await database.read(lambda tx: withdrawals.reported(tx, SITE, 502, [1, 2, 3])) == set()
+
+
+async def test_who_was_sent_it_too_long_ago_is_found(database: Database) -> None:
+    sent = [Result(SITE, MESSAGE, id, "fcm", 1, 0, Outcome.ACCEPTED, None, 201, NOW + id) for id in (1, 2, 3)]
+    await database.write(lambda tx: deliveries.record(tx, sent))
+    found = await database.read(lambda tx: withdrawals.forgotten(tx, SITE, MESSAGE, [2, 3, 4, 1], NOW + 2))
+    assert found == {1, 2}
+    assert await database.read(lambda tx: withdrawals.forgotten(tx, SITE, 502, [1, 2], NOW + 2)) == set()
 
 
 async def test_of_several_withdrawals_of_a_message_the_last_is_found(database: Database) -> None:
