@@ -178,7 +178,7 @@ class _Import:
         self.result.errors += [LineError(number, each.path, each.message) for each in errors[:free]]
 
 
-def _fits(merged: Subscription) -> bool:
+def _fits(merged: Subscription | NewSubscription) -> bool:
     """Its own browser could not refresh one that has too many."""
     return not check_totals(merged.tags, merged.attributes)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -152,7 +152,10 @@ def endpoint_hash(endpoint: str) -> bytes:
     return blake2b(endpoint.encode(), digest_size=16).digest()
 
 
-def merge(old: Subscription, new: NewSubscription) -> Subscription:
+Known = TypeVar("Known", Subscription, NewSubscription)
+
+
+def merge(old: Known, new: NewSubscription) -> Known:
     """Tags, attributes and categories left of both; what `new` says replaces what was known."""
     return replace(
         old,

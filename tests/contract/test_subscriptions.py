@@ -245,6 +245,21 @@ async def test_an_import_counts_added_known_and_conflicting_lines(database: Data
     assert await database.write(lambda tx: subscriptions.add_many(tx, SITE, [], NOW)) == Imported(0, 0, ())
 
 
+async def test_an_endpoint_that_an_import_names_twice_has_all_that_was_said_of_it(database: Database) -> None:
+    rows = [
+        (1, new_subscription(1, tags=("a",), attributes={"n": 1, "m": 1}, language="de")),
+        (2, new_subscription(1, tags=("b",), attributes={"n": 2}, opted_out=("offers",))),
+        (3, new_subscription(1, tags=("c",))),
+    ]
+    imported = await database.write(
+        lambda tx: subscriptions.add_many(tx, SITE, rows, NOW, lambda merged: "c" not in merged.tags)
+    )
+    assert imported == Imported(added=1, known=1, conflicts=(), overfull=(2,))
+    found = await get(database, 1)
+    assert (found.tags, found.attributes) == (("a", "b"), {"n": 2, "m": 1})
+    assert (found.language, found.opted_out) == ("de", ("offers",))
+
+
 async def test_subscriptions_are_counted_by_state_and_by_age(database: Database) -> None:
     ids = [id_ceiling(NOW + n) for n in range(5)]
     for n, id in enumerate(ids):
