@@ -1,7 +1,8 @@
 """Withdrawing: what makes it possible, and what whoever a withdrawal still reaches is shown instead.
 
 Pushes that wait at a push service are replaced by a later one on the same Topic (RFC 8030 section 5.4), or
-deleted where they are kept (section 6.2). What arrives all the same has to be shown: browsers allow no silence.
+deleted where they are kept (section 6.2). What arrives all the same has to be shown: browsers allow no
+silence.
 """
 
 from base64 import urlsafe_b64encode
