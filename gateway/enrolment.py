@@ -33,7 +33,7 @@ from gateway.tokens import SUBSCRIPTION_TOKENS, issue_subscription_token, read_s
 from gateway.visitor import Visitor
 from gateway.webpush.errors import InvalidKey
 from gateway.webpush.keys import decode_p256dh
-from storage import automations, keys, rollups, subscriptions
+from storage import automations, events, keys, rollups, subscriptions
 from storage.database import Transaction
 from storage.errors import EndpointTaken
 from storage.errors import NotFound as NotStored
@@ -44,7 +44,8 @@ from storage.rollups import Rollup
 from storage.sites import Identity, Site
 from storage.subscriptions import NewSubscription, Registered, SubscriptionState
 
-NO_MESSAGE = 0  # roll-ups of the site itself: a visitor who leaves does not say over which message
+NO_MESSAGE = 0  # roll-ups of the site itself: a visitor who leaves need not leave over a message
+OVER_A_MESSAGE = 24 * 3_600_000  # milliseconds from a display until somebody leaves over it
 
 _UNSUBSCRIBED = EventKind.UNSUBSCRIBED.value
 _UNKNOWN_KEY = "This is not an application server key of the site."
@@ -172,13 +173,21 @@ async def change_own(context: Context, site: Site, id: int, change: OwnChange) -
 
 
 async def end_own(context: Context, site_id: int, id: int) -> None:
-    """The visitor wants no more. Repeating it changes nothing; NotFound when it was erased."""
+    """The visitor wants no more. Repeating it changes nothing; NotFound when it was erased.
+
+    Counted for the message that their browser displayed last, if that was within a day.
+    """
     now = context.clock.now()
 
     async def body(tx: Transaction) -> None:
         stored = await existing(tx, site_id, id)
         await automations.leave_all(tx, site_id, id)
-        if await subscriptions.end(tx, site_id, id, SubscriptionState.UNSUBSCRIBED, now):
+        if not await subscriptions.end(tx, site_id, id, SubscriptionState.UNSUBSCRIBED, now):
+            return
+        over = await events.displayed_last(tx, site_id, id, now - OVER_A_MESSAGE)
+        if over is None or not await events.record(
+            tx, [replace(over, kind=EventKind.UNSUBSCRIBED, at=now)]
+        ):  # a second time over the same message: the first is its own
             await rollups.add_many(
                 tx, [Rollup(site_id, NO_MESSAGE, 0, stored.provider, now, _UNSUBSCRIBED, 1)]
             )

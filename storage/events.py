@@ -1,12 +1,13 @@
 """Events: what browsers report back about a message, and the site's own events of a subscription."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from storage import habits, rollups
+from storage import breakdowns, habits, rollups
 from storage.activity import hour_of_day
+from storage.breakdowns import UNKNOWN, Dimension, Told
 from storage.database import Row, Transaction
 from storage.habits import Look
 from storage.queries import load
@@ -14,8 +15,10 @@ from storage.rollups import Rollup
 
 _SQL = load("events")
 
+LOOKED_AT = 200  # messages: a look-up for each, there is no index of events by subscription
+
 _NO_ZONES: Mapping[int, str] = MappingProxyType({})
-_NOBODY = ("other",)  # the provider of a subscription that is no more
+_NOBODY = ("other", None, None, None)  # provider, zone, browser and country of a subscription that is no more
 
 
 class EventKind(StrEnum):
@@ -85,7 +88,20 @@ async def record(tx: Transaction, events: Sequence[Event], zones: Mapping[int, s
             for e in stored
         ],
     )
+    await breakdowns.add(tx, _broken_down(stored, found))
     return len(stored)
+
+
+def _broken_down(stored: Sequence[Event], found: Mapping[Row, Row]) -> Iterator[Told]:
+    for event in stored:
+        if event.kind is EventKind.UNSUBSCRIBED:
+            continue
+        site_id, message_id, kind, at = event.site_id, event.message_id, event.kind.value, event.at
+        _, _, browser, country = found.get((site_id, event.subscription_id), _NOBODY)
+        yield Told(site_id, message_id, at, Dimension.BROWSER, browser or UNKNOWN, kind)
+        yield Told(site_id, message_id, at, Dimension.COUNTRY, country or UNKNOWN, kind)
+        if event.action and event.kind is EventKind.CLICKED:
+            yield Told(site_id, message_id, at, Dimension.ACTION, event.action, kind)
 
 
 def _telling(stored: Sequence[Event], found: Mapping[Row, Row], zones: Mapping[int, str]) -> Sequence[Look]:
@@ -97,6 +113,15 @@ def _telling(stored: Sequence[Event], found: Mapping[Row, Row], zones: Mapping[i
             hour = hour_of_day(event.at, found[visitor][1] or zones.get(event.site_id))
             looks.append(Look(*visitor, event.at, int(event.kind is EventKind.CLICKED), hour))
     return looks
+
+
+async def displayed_last(tx: Transaction, site_id: int, subscription_id: int, since: int) -> Event | None:
+    """Of the site's newest LOOKED_AT messages the one that was displayed last, at `since` or later."""
+    row = await tx.fetch_one(_SQL["displayed_last"], site_id, subscription_id, since, LOOKED_AT)
+    if row is None:
+        return None
+    message_id, variant, at = row
+    return Event(site_id, message_id, subscription_id, variant, EventKind.DISPLAYED, None, at)
 
 
 async def track(tx: Transaction, events: Sequence[CustomEvent]) -> None:

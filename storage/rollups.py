@@ -1,14 +1,15 @@
-"""Counters per (message, variant, provider, hour, kind): the only counters there are.
+"""Counters per (message, variant, provider, hour, kind), and of a whole site per (provider, hour).
 
-A message's progress is a sum over its rows (`messages.progress_of`); nothing else is ever counted twice.
-They move in the transaction of what they count, by the rows really changed.
+A message's progress is a sum over its rows (`messages.progress_of`). Both move in the transaction of what
+they count, by the rows really changed, and nowhere else than here: the totals of a site are the sum of the
+counters of its messages, but for tests and withdrawals.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from storage.database import Transaction
+from storage.database import Row, Transaction
 from storage.queries import load
 
 _SQL = load("rollups")
@@ -16,6 +17,14 @@ _SQL = load("rollups")
 HOUR = 3_600_000
 RETRYING = "retrying"  # deliveries waiting for another attempt: goes up and down
 SKIPPED = "skipped:"  # followed by the reason
+
+# What a site's totals tell apart, and the kinds that are not of the same name.
+TOTALS = (
+    "accepted", "gone", "failed", "expired", "skipped", "displayed", "clicked", "closed", "unsubscribed",
+)  # fmt: skip
+FAILED = ("unauthorized", "too_large", "rejected", "render_failed")
+_COLUMN = {name: place for place, name in enumerate(TOTALS)} | dict.fromkeys(FAILED, TOTALS.index("failed"))
+_SKIPPED = TOTALS.index("skipped")
 
 
 class Rollup(NamedTuple):
@@ -38,8 +47,21 @@ async def add_many(tx: Transaction, rollups: Iterable[Rollup]) -> None:
     for site_id, message_id, variant, provider, at, kind, n in rollups:
         sums[site_id, message_id, variant, provider, at - at % HOUR, kind] += n
     rows = [(*key, n) for key, n in sorted(sums.items()) if n]
-    if rows:
-        await tx.execute_rows(_SQL["add_many"], rows)
+    if not rows:
+        return
+    await tx.execute_rows(_SQL["add_many"], rows)
+    totals: defaultdict[tuple[int, int, str, int], list[int]] = defaultdict(lambda: [0] * len(TOTALS))
+    for site_id, message_id, _, provider, hour, kind, n in rows:
+        column = column_of(kind)
+        if column is not None:
+            totals[site_id, message_id, provider, hour][column] += n
+    if totals:
+        await tx.execute_rows(_SQL["add_totals"], [(*place, *counts) for place, counts in totals.items()])
+
+
+def column_of(kind: str) -> int | None:
+    """The place in TOTALS where a kind is counted; None for what is not over yet (RETRYING)."""
+    return _COLUMN.get(kind, _SKIPPED if kind.startswith(SKIPPED) else None)
 
 
 async def totals(tx: Transaction, message_ids: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -61,3 +83,19 @@ async def by_variant(tx: Transaction, message_ids: Sequence[int]) -> dict[int, d
 async def of_message(tx: Transaction, site_id: int, message_id: int) -> Sequence[Rollup]:
     """Every row of one message in the order of time; `at` is the beginning of the hour."""
     return [Rollup(*row) for row in await tx.fetch(_SQL["of_message"], site_id, message_id)]
+
+
+async def by_part(
+    tx: Transaction, site_id: int, start: int, end: int, offset: int, length: int
+) -> Sequence[Row]:
+    """(part, provider, a count for each of TOTALS) of a site's hours from `start` until before `end`.
+
+    A part is HOUR or a day long and numbered from the epoch on clocks that are `offset` ahead of UTC. An hour
+    belongs to the part in which it begins. All times in milliseconds.
+    """
+    return await tx.fetch(_SQL["by_part"], site_id, start, end, offset, length)
+
+
+async def by_hour(tx: Transaction, site_id: int, message_ids: Sequence[int]) -> Sequence[Row]:
+    """(hour, variant, provider, kind, n) of these messages together."""
+    return await tx.fetch(_SQL["by_hour"], site_id, list(message_ids))

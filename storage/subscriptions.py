@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace as copy
 
-from storage import automations, recent_pushes, recipients, withdrawals
+from storage import automations, growth, recent_pushes, recipients, withdrawals
 from storage.database import Row, Transaction
 from storage.errors import EndpointTaken as EndpointTaken
 from storage.errors import NotFound
+from storage.growth import Move, Moved, loss
 from storage.ids import id_ceiling
 from storage.queries import load
 from storage.subscription import (
@@ -40,6 +41,7 @@ async def register(tx: Transaction, site_id: int, id: int, new: NewSubscription,
     clash.
     """
     if await tx.execute(_SQL["add"], *added_values(site_id, id, new, now)):
+        await growth.add(tx, [Moved(site_id, now, Move.SUBSCRIBED)])
         return Registered(id, created=True)
     known = await _by_endpoint_to_change(tx, site_id, new.endpoint)
     if known is None:  # it ended between the two statements (PostgreSQL): the second try meets no obstacle
@@ -134,7 +136,9 @@ async def change(tx: Transaction, site_id: int, id: int, change: Change) -> Subs
 
 async def end(tx: Transaction, site_id: int, id: int, state: SubscriptionState, now: int) -> bool:
     """active → `state`; False when it was not active (any more). Raises NotFound."""
-    if await tx.execute(_SQL["end"], site_id, id, state.value, now):
+    ended = await tx.fetch_one(_SQL["end"], site_id, id, state.value, now)
+    if ended is not None:
+        await growth.add(tx, [Moved(site_id, now, loss(state, bool(ended[0])))])
         return True
     await get(tx, site_id, id)
     return False
@@ -147,9 +151,14 @@ async def erase(tx: Transaction, site_id: int, id: int, now: int) -> None:
     SQLite overwrites the old bytes in their page (`secure_delete = fast`); copies in its log end with the
     next checkpoint, dead rows on PostgreSQL with the next vacuum.
     """
-    visitor = (await get(tx, site_id, id)).external_id
+    row = await tx.fetch_one(_SQL["get_to_change"], site_id, id)
+    if row is None:
+        raise NotFound(f"subscription {id}")
+    old, visitor = from_row(row).state, from_row(row).external_id
     tombstone = endpoint_hash(f"erased {id}")  # unique, and no endpoint's
     await tx.execute(_SQL["erase"], site_id, id, now, tombstone, bytes(KEY_LENGTH), bytes(AUTH_LENGTH))
+    if old is SubscriptionState.ACTIVE:
+        await growth.add(tx, [Moved(site_id, now, Move.ERASED)])
     if visitor is not None and not await newest_of_visitor(tx, site_id, visitor, 1):
         await recipients.erase(tx, site_id, visitor)
     await tx.execute(_SQL["erase_custom_events"], site_id, id)
@@ -190,6 +199,9 @@ async def add_many(
         else:
             overfull.append(position)
     await tx.execute_many(_SQL["add"], [added_values(site_id, id, new, now) for id, new in fresh.values()])
+    # Of a page's browser that subscribed meanwhile (PostgreSQL) there is a row, and it is not this one.
+    added = len(await by_ids(tx, site_id, [id for id, _ in fresh.values()])) if fresh else 0
+    await growth.add(tx, [Moved(site_id, now, Move.SUBSCRIBED, added)])
     for id in sorted(said):
         merged = await get_to_change(tx, site_id, id)
         for position, new in said[id]:
@@ -200,7 +212,7 @@ async def add_many(
                 overfull.append(position)
         await _save(tx, merged)
     refused = len(conflicts) + len(overfull)
-    return Imported(len(fresh), len(rows) - len(fresh) - refused, tuple(conflicts), tuple(overfull))
+    return Imported(added, len(rows) - added - refused, tuple(conflicts), tuple(overfull))
 
 
 async def count_by_state(tx: Transaction, site_id: int) -> dict[SubscriptionState, int]:
@@ -273,7 +285,11 @@ async def gone(tx: Transaction, found: Sequence[Gone]) -> int:
     A browser may have replaced its endpoint since. One that never accepted a push is removed a day later
     (`forget_never_accepted`).
     """
-    return await tx.execute_rows(_SQL["gone"], sorted(set(found)))
+    ended = await tx.fetch_rows(_SQL["gone"], sorted(set(found)))
+    await growth.add(
+        tx, [Moved(site_id, at, loss(SubscriptionState.GONE, bool(never))) for site_id, at, never in ended]
+    )
+    return len(ended)
 
 
 async def accepted(tx: Transaction, site_id: int, ids: Sequence[int], now: int) -> None:
@@ -285,15 +301,30 @@ async def accepted(tx: Transaction, site_id: int, ids: Sequence[int], now: int) 
 
 async def expire_due(tx: Transaction, now: int, limit: int = 500) -> int:
     """active → expired for those whose `expires_at` has passed, on any site; how many."""
-    return await tx.execute(_SQL["expire_due"], now, limit)
+    ended = await tx.fetch(_SQL["expire_due"], now, limit)
+    await growth.add(tx, [Moved(site_id, now, Move.EXPIRED) for (site_id,) in ended])
+    return len(ended)
 
 
 async def revert_gone(tx: Transaction, provider: str, since: int, until: int, limit: int = 5_000) -> int:
     """gone → active for those of a provider, on any site, that ended from `since` to `until`; how many.
 
-    Repeat until it is 0: the push service was out of its mind, and a million may have to come back.
+    Repeat until it is 0: the push service was out of its mind, and a million may have to come back. They
+    count as never lost.
     """
-    return await tx.execute(_SQL["revert_gone"], provider, since, until, limit)
+    found = await tx.fetch(_SQL["gone_between"], provider, since, until, limit)
+    if not found:
+        return 0
+    back = {tuple(row) for row in await tx.fetch_rows(_SQL["revert_gone"], [row[:2] for row in found])}
+    await growth.add(
+        tx,
+        [
+            Moved(site_id, at, loss(SubscriptionState.GONE, bool(never)), -1)
+            for site_id, id, at, never in found
+            if (site_id, id) in back
+        ],
+    )
+    return len(back)
 
 
 async def forget_never_accepted(tx: Transaction, before: int, limit: int = 1_000) -> int:
@@ -335,6 +366,8 @@ async def _refresh(tx: Transaction, known: Subscription, new: NewSubscription, n
         seen_at=now,
     )
     await _save(tx, merged)
+    if known.state is not SubscriptionState.ACTIVE:
+        await growth.add(tx, [Moved(known.site_id, now, Move.RESUBSCRIBED)])
 
 
 async def _save(tx: Transaction, subscription: Subscription) -> None:

@@ -53,6 +53,15 @@ delete from deliveries where (site_id, message_id, subscription_id) in (select s
 -- name: purge_rollups
 delete from rollups where (site_id, message_id, variant, provider, hour, kind) in (select site_id, message_id, variant, provider, hour, kind from rollups where site_id = $1 limit $2);
 
+-- name: purge_site_totals
+delete from site_totals where (site_id, hour, provider) in (select site_id, hour, provider from site_totals where site_id = $1 limit $2);
+
+-- name: purge_growth
+delete from growth where (site_id, hour) in (select site_id, hour from growth where site_id = $1 limit $2);
+
+-- name: purge_breakdowns
+delete from breakdowns where (site_id, message_id, day, dimension, value) in (select site_id, message_id, day, dimension, value from breakdowns where site_id = $1 limit $2);
+
 -- name: purge_site_hours
 delete from site_hours where (site_id, hour) in (select site_id, hour from site_hours where site_id = $1 limit $2);
 

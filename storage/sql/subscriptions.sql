@@ -107,7 +107,8 @@ order by id limit $3;
 -- name: end
 update subscriptions set state = $3, ended_at = $4, never_accepted = cast(not exists (
         select 1 from acceptances a where a.site_id = $1 and a.subscription_id = $2) as integer)
-where site_id = $1 and id = $2 and state = 'active';
+where site_id = $1 and id = $2 and state = 'active'
+returning never_accepted;
 
 -- name: erase
 update subscriptions
@@ -220,7 +221,8 @@ update subscriptions set state = 'gone', ended_at = rows.at, never_accepted = no
         select 1 from acceptances a where a.site_id = rows.site_id and a.subscription_id = rows.id)
 from rows($1: site_id bigint, id bigint, endpoint text, at bigint)
 where subscriptions.site_id = rows.site_id and subscriptions.id = rows.id
-    and subscriptions.endpoint = rows.endpoint and subscriptions.state = 'active';
+    and subscriptions.endpoint = rows.endpoint and subscriptions.state = 'active'
+returning subscriptions.site_id, subscriptions.ended_at, subscriptions.never_accepted;
 
 -- name: gone (postgres)
 -- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
@@ -233,7 +235,8 @@ from (
         select ctid as place from subscriptions s where s.site_id = rows.site_id and s.id = rows.id offset 0) s
 ) found
 where subscriptions.ctid = found.place and subscriptions.site_id = found.site_id and subscriptions.id = found.id
-    and subscriptions.endpoint = found.endpoint and subscriptions.state = 'active';
+    and subscriptions.endpoint = found.endpoint and subscriptions.state = 'active'
+returning subscriptions.site_id, subscriptions.ended_at, subscriptions.never_accepted;
 
 -- name: accepted
 -- In a narrow table of its own: to write it into the subscriptions would rewrite all of a site's rows at its first
@@ -247,13 +250,31 @@ on conflict (site_id, subscription_id) do update set at = excluded.at;
 -- name: expire_due
 update subscriptions set state = 'expired', ended_at = $1
 where (site_id, id) in (
-    select site_id, id from subscriptions where expires_at is not null and expires_at <= $1 and state = 'active' limit $2);
+    select site_id, id from subscriptions where expires_at is not null and expires_at <= $1 and state = 'active' limit $2)
+returning site_id;
 
--- name: revert_gone
+-- name: gone_between
+select site_id, id, ended_at, never_accepted from subscriptions
+where state = 'gone' and provider = $1 and ended_at >= $2 and ended_at <= $3 limit $4 /* postgres: for update */;
+
+-- name: revert_gone (sqlite)
 update subscriptions set state = 'active', ended_at = null
-where (site_id, id) in (
-    select site_id, id from subscriptions
-    where state = 'gone' and provider = $1 and ended_at >= $2 and ended_at <= $3 limit $4);
+from rows($1: site_id bigint, id bigint)
+where subscriptions.site_id = rows.site_id and subscriptions.id = rows.id and subscriptions.state = 'gone'
+returning subscriptions.site_id, subscriptions.id;
+
+-- name: revert_gone (postgres)
+-- As in gone.
+update subscriptions set state = 'active', ended_at = null
+from (
+    select rows.*, s.place
+    from rows($1: site_id bigint, id bigint)
+    cross join lateral (
+        select ctid as place from subscriptions s where s.site_id = rows.site_id and s.id = rows.id offset 0) s
+) found
+where subscriptions.ctid = found.place and subscriptions.site_id = found.site_id and subscriptions.id = found.id
+    and subscriptions.state = 'gone'
+returning subscriptions.site_id, subscriptions.id;
 
 -- name: forget_never_accepted
 delete from subscriptions
