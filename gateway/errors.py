@@ -5,7 +5,8 @@
     ├── InvalidRequest           400  with one FieldError for each thing that is wrong
     ├── Unauthenticated          401
     ├── Forbidden                403
-    │   └── OriginNotAllowed     403
+    │   ├── OriginNotAllowed     403
+    │   └── CsrfRefused          403
     ├── NotFound                 404
     ├── MethodNotAllowed         405
     ├── RequestTimeout           408  the body did not come in time; the connection is closed
@@ -97,6 +98,13 @@ class OriginNotAllowed(Forbidden):
 
     code = "origin_not_allowed"
     title = "This origin is not one of the site's origins"
+
+
+class CsrfRefused(Forbidden):
+    """A change with the dashboard's cookie that its own pages did not make."""
+
+    code = "csrf"
+    title = "The change was not made by the dashboard's own page"
 
 
 class NotFound(GatewayError):

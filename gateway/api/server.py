@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from gateway.api import demo, events, public, sdk
+from gateway.api import dashboard, demo, events, public, sdk
 from gateway.api.admin import ADMIN_ROUTES
 from gateway.api.admin.live import add_live, show_live
 from gateway.api.admin.segments import ESTIMATES
@@ -21,6 +21,7 @@ from gateway.api.problems import problems
 from gateway.api.route import JSON, Call, Cors, Reply, Route, path_id
 from gateway.context import Context
 from gateway.estimates import Estimates
+from gateway.limits import AddressLimiter
 from gateway.live import Live, LiveLimits
 from storage.ids import Kind
 
@@ -32,6 +33,7 @@ ALL_ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *sdk.ROUTES,
     *demo.ROUTES,
+    *dashboard.ROUTES,
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -41,13 +43,15 @@ def build_application(context: Context, *, live_limits: LiveLimits | None = None
     """Everything that `serve` and `api` answer. The caller opens and closes what `context` holds."""
     app = web.Application(middlewares=[problems])
     app[CONTEXT] = context
-    app[DOORKEEPER] = Doorkeeper(context.database, context.clock)
+    app[DOORKEEPER] = Doorkeeper(context.database, context.clock, context.master_key)
     app[ESTIMATES] = Estimates(context)
     add_browsers(app, context)
     add_live(app, Live(context, show_live, live_limits or LiveLimits()))
     app.on_response_prepare.append(add_headers)
     add_routes(app, ALL_ROUTES)
     demo.add_slash(app)
+    # Who tries tokens has this many guesses of 2^256, and leaves the other addresses theirs.
+    dashboard.add_dashboard(app, AddressLimiter(context.clock, rate=0.2, burst=20))
     add_documents(app, ALL_ROUTES)
     return app
 

@@ -1,0 +1,106 @@
+/**
+ * The dashboard: session, address, screen. No build step: what stands here is what runs.
+ * How a screen is written: ui/index.js. Where it stands: routes.js. How the API is called: api.js.
+ */
+import { html, render, useCallback, useEffect, useErrorBoundary, useMemo, useState } from "./vendor/preact-htm.js";
+import { api, onSignedOut, openSession } from "./api.js";
+import { findRoute, go, link } from "./routes.js";
+import { remember, remembered, Shell } from "./shell.js";
+import { Button, DialogHost, Failure, Loading, Page, SessionContext, SiteContext, useLoad } from "./ui/index.js";
+
+function App() {
+  const [session, setSession] = useState(/** @type {any} */ (undefined));
+  const [why, setWhy] = useState("");
+  const start = useLoad(async () => setSession(await openSession()), []);
+  useEffect(
+    () =>
+      onSignedOut((problem) => {
+        setWhy(problem.message == "Sign in." ? "Your session has ended." : problem.message);
+        setSession(null);
+      }),
+    [],
+  );
+  const known = useMemo(
+    () => session && { session, may: (/** @type {string} */ scope) => session.scopes.includes(scope), allSites: session.site == null },
+    [session],
+  );
+  if (session === undefined) return html`<main class="alone">${start.problem ? html`<${Failure} problem=${start.problem} retry=${start.reload} />` : null}</main>`;
+  if (session === null) return html`<${Screen} name="login" why=${why} onSignedIn=${setSession} />`;
+  return html`<${SessionContext.Provider} value=${known}><${SignedIn} onSignOut=${() => (setWhy(""), setSession(null))} /><${DialogHost} /><//>`;
+}
+
+/** @param {{onSignOut: () => void}} props */
+function SignedIn({ onSignOut }) {
+  const hash = useHash();
+  const found = useMemo(() => findRoute(hash), [hash]);
+  const sites = useLoad((signal) => api.all("/v1/sites", { signal, most: 500 }), []);
+  const [fetched, setFetched] = useState(/** @type {Record<string, any>} */ ({}));
+  const id = found?.params.site;
+  const site = id ? fetched[id] || sites.data?.find((each) => each.id == id) || null : null;
+
+  useEffect(() => {
+    if (found || !sites.data) return;
+    const first = remembered(sites.data);
+    go(first ? link("/s/:site/overview", { site: first }) : "#/sites", true);
+  }, [found, sites.data]);
+  useEffect(() => {
+    if (site) remember(site.id);
+  }, [site?.id]);
+
+  const reload = useCallback(async () => {
+    await sites.reload();
+    if (!id) return;
+    const fresh = await api.get(`/v1/sites/${id}`).catch(() => null);
+    setFetched((before) => ({ ...before, [id]: fresh }));
+  }, [id]);
+  const context = useMemo(() => ({ site, zone: site?.settings.timezone || undefined, reload }), [site, reload]);
+
+  if (!found) return html`<main class="alone">${sites.problem ? html`<${Failure} problem=${sites.problem} retry=${sites.reload} />` : html`<${Loading} />`}</main>`;
+  const { route, params } = found;
+  const screen = id && !site
+    ? sites.data
+      ? html`<${Page} title="There is no such site"><p>It may have been deleted, or your token may not see it. <a href="#/sites">All sites</a></p><//>`
+      : sites.problem ? html`<${Failure} problem=${sites.problem} retry=${sites.reload} />` : html`<${Loading} />`
+    : html`<${Screen} key=${[route.name, id, params.id].join()} name=${route.name} site=${site} params=${params} />`;
+  return html`<${SiteContext.Provider} value=${context}><${Shell} route=${route} params=${params} site=${site} sites=${sites} onSignOut=${onSignOut}>${screen}<//><//>`;
+}
+
+/** @type {Map<string, any>} screens that are here already */
+const loaded = new Map();
+
+/** Load a screen's module, then show it. @param {any} props */
+function Screen({ name, ...props }) {
+  const [, arrived] = useState(0);
+  const [failed, setFailed] = useState(/** @type {any} */ (null));
+  const [broken, mend] = useErrorBoundary((/** @type {unknown} */ error) => console.error(error));
+  useEffect(() => {
+    if (loaded.has(name)) return;
+    import(`./screens/${name}.js`).then(
+      (module) => (loaded.set(name, module.default), setFailed(null), arrived((n) => n + 1)),
+      (error) => (console.error(error), setFailed(error)),
+    );
+  }, [name]);
+  if (broken || failed) {
+    return html`<${Page} title="This page stopped working">
+      <p>${failed ? "It could not be loaded." : "That is a mistake of ours; nothing was changed by it."} The browser's console says more.</p>
+      <${Button} onClick=${() => (failed ? location.reload() : mend())} icon="reload">Try again<//><//>`;
+  }
+  const Component = loaded.get(name);
+  return Component ? html`<${Component} ...${props} />` : html`<${Loading} />`;
+}
+
+function useHash() {
+  const [hash, set] = useState(location.hash);
+  useEffect(() => {
+    const listener = () => {
+      /** @type {any} */ (window).navigated = true; // from now on a new page's heading gets the focus
+      set(location.hash);
+      scrollTo(0, 0);
+    };
+    addEventListener("hashchange", listener);
+    return () => removeEventListener("hashchange", listener);
+  }, []);
+  return hash;
+}
+
+render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById("app")));
