@@ -60,6 +60,17 @@ async def forgotten(
     return {row[0] for row in rows}
 
 
+async def taken_back(tx: Transaction, site_id: int, message_id: int, ids: Sequence[int]) -> set[int]:
+    """Those of the subscriptions `ids` from whom a withdrawal, cancelled since, has taken it back."""
+    rows = await tx.fetch(_SQL["taken_back"], site_id, message_id, list(ids))
+    return {row[0] for row in rows}
+
+
+async def is_under_way(tx: Transaction, message_id: int) -> bool:
+    """Whether it is not known yet who got all of the message, or of a withdrawal of it that was cancelled."""
+    return await tx.fetch_one(_SQL["under_way"], message_id) is not None
+
+
 async def last_of(tx: Transaction, message_ids: Sequence[int]) -> Mapping[int, Withdrawal]:
     """By message its last withdrawal, of those that have any."""
     rows = await tx.fetch(_SQL["last_of"], list(message_ids))

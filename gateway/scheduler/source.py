@@ -104,13 +104,19 @@ async def _failures(
 
 
 async def _unseen(tx: Transaction, timetable: Timetable, withdrawn_id: int, cursor: int, limit: int) -> Step:
-    """Those to whom a message may still be brought: push services took it, and no longer ago than its TTL."""
+    """Those to whom a message may still be brought: push services took it, and no longer ago than its TTL.
+
+    Not those from whom an earlier withdrawal, cancelled since, has taken it back.
+    """
     message = timetable.message
     sent = await deliveries.page(tx, message.site_id, withdrawn_id, cursor, limit)
     since = message.created_at - message.ttl * 1_000
     ids = [each.subscription_id for each in sent if each.outcome is Outcome.ACCEPTED and each.at > since]
-    seen = await withdrawals.reported(tx, message.site_id, withdrawn_id, ids) if ids else set()
-    rows = await read_active(tx, timetable, [id for id in ids if id not in seen])
+    passed: set[int] = set()
+    if ids:
+        passed |= await withdrawals.reported(tx, message.site_id, withdrawn_id, ids)
+        passed |= await withdrawals.taken_back(tx, message.site_id, withdrawn_id, ids)
+    rows = await read_active(tx, timetable, [id for id in ids if id not in passed])
     return Step(rows, sent[-1].subscription_id if sent else cursor, len(sent) < limit)
 
 

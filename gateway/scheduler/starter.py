@@ -77,7 +77,7 @@ class Starter:
         ):
             await self._expire_late(message, OVERTAKEN, now)
         elif message.kind is MessageKind.WITHDRAWAL and await self._database.read(
-            lambda tx: _is_under_way(tx, message.parent_id)
+            lambda tx: _is_under_way(tx, message)
         ):
             again = now + LOOK_AGAIN
             await self._database.write(
@@ -171,9 +171,10 @@ async def _look(
     return due, found, hours, await messages.expired_unstarted(tx, now, AT_ONCE)
 
 
-async def _is_under_way(tx: Transaction, message_id: int | None) -> bool:
-    """Whether it is not known yet who got all of it."""
-    return message_id is not None and await batches.count_of_message(tx, message_id) > 0
+async def _is_under_way(tx: Transaction, withdrawal: Message) -> bool:
+    """Whether the last answers of what it takes back are still to come."""
+    assert withdrawal.parent_id is not None, "a withdrawal has a message"
+    return await withdrawals.is_under_way(tx, withdrawal.parent_id)
 
 
 async def _begin(

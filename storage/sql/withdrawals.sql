@@ -44,6 +44,25 @@ from unnest($3::bigint[]) as ids(id) cross join lateral (
     select subscription_id from deliveries
     where site_id = $1 and message_id = $2 and subscription_id = ids.id and at <= $4 offset 0) d;
 
+-- name: taken_back (sqlite)
+select d.subscription_id from messages w cross join deliveries d
+where w.parent_id = $2 and w.kind = 'withdrawal' and w.state = 'cancelled'
+    and d.site_id = $1 and d.message_id = w.id and d.subscription_id in ids($3) and d.outcome = 'accepted';
+
+-- name: taken_back (postgres)
+-- One look-up for each, whatever the statistics say (storage/sql/deliveries.sql, recorded).
+select d.subscription_id
+from (select id from messages where parent_id = $2 and kind = 'withdrawal' and state = 'cancelled' offset 0) w
+cross join unnest($3::bigint[]) as ids(id) cross join lateral (
+    select subscription_id from deliveries
+    where site_id = $1 and message_id = w.id and subscription_id = ids.id and outcome = 'accepted' offset 0) d;
+
+-- name: under_way
+select 1 from batches where message_id in (
+    select cast($1 as bigint)
+    union all select id from messages where parent_id = $1 and kind = 'withdrawal' and state = 'cancelled')
+limit 1;
+
 -- name: last_of
 select parent_id, id, state from messages where parent_id in ids($1) and kind = 'withdrawal' order by parent_id, id;
 

@@ -87,6 +87,15 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ),
     (
         "withdrawals",
+        "taken_back",
+        (1, 2, [1]),
+        [
+            "w USING INDEX messages_withdrawals (parent_id=?)",
+            "d USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)",
+        ],
+    ),
+    (
+        "withdrawals",
         "last_of",
         ([1],),
         ["messages USING INDEX messages_withdrawals (parent_id=?)"],

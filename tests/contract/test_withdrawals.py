@@ -73,6 +73,18 @@ async def test_who_was_sent_it_too_long_ago_is_found(database: Database) -> None
     assert await database.read(lambda tx: withdrawals.forgotten(tx, SITE, 502, [1, 2], NOW + 2)) == set()
 
 
+async def test_from_whom_a_cancelled_withdrawal_has_taken_it_back_is_found(database: Database) -> None:
+    await add_site(database)
+    for id, state in ((601, MessageState.CANCELLED), (602, MessageState.SENDING)):
+        made = message(id, kind=MessageKind.WITHDRAWAL, parent_id=MESSAGE, state=state)
+        await database.write(lambda tx, made=made: messages.add(tx, made))  # type: ignore[misc]
+    ended = [(601, 1, Outcome.ACCEPTED), (601, 2, Outcome.EXPIRED), (602, 3, Outcome.ACCEPTED)]
+    results = [Result(SITE, of, id, "fcm", 1, 0, outcome, None, None, NOW) for of, id, outcome in ended]
+    await database.write(lambda tx: deliveries.record(tx, results))
+    found = await database.read(lambda tx: withdrawals.taken_back(tx, SITE, MESSAGE, [3, 2, 1]))
+    assert found == {1}
+
+
 async def test_of_several_withdrawals_of_a_message_the_last_is_found(database: Database) -> None:
     await add_site(database)
     kind, cancelled = MessageKind.WITHDRAWAL, MessageState.CANCELLED

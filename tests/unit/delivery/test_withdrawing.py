@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -12,86 +11,35 @@ from msgspec import structs
 
 from gateway.campaigns.frequency import FrequencyCap
 from gateway.campaigns.quiet_hours import ClockOf, QuietHours
-from gateway.campaigns.rules import Rules, write_rules
 from gateway.campaigns.utm import Utm
 from gateway.content import Content, Notification, Options
-from gateway.messages import MessageWithProgress, cancel_message, pause_message, resume_message
+from gateway.messages import cancel_message, pause_message, resume_message
 from gateway.outgoing import Outgoing
 from gateway.scheduler.housekeeper import Housekeeper
 from gateway.scheduler.starter import LOOK_AGAIN
 from gateway.site_settings import SiteSettings, write_settings
-from gateway.webpush import PushRequest, Reply
-from gateway.withdrawals import withdraw_message
-from storage import events, sites, subscriptions
-from storage.events import Event, EventKind
-from storage.messages import Message, MessageState, Progress
-from storage.queries import Query
+from gateway.webpush import Reply
+from storage import sites, subscriptions
+from storage.messages import MessageState
 from storage.subscriptions import SubscriptionState
 from tests.eventually import eventually
 from tests.fakes.transport import CREATED, FakeTransport
+from tests.unit.delivery.withdrawing import (
+    CONTENT,
+    FALLBACK,
+    KEPT,
+    TTL,
+    PushServices,
+    add,
+    count,
+    deliver,
+    field,
+    finished,
+    show,
+    withdraw,
+)
 from tests.unit.installation import Installation
-from tests.unit.sending import expire_leases, finish, nothing_left, sender, start_due
-
-WITHDRAWABLE = write_rules(Rules(withdrawable=True))
-KEPT = "https://updates.push.services.mozilla.com/m/{}"
-TTL = 3_600
-FALLBACK = Notification("See our site", url="https://example.com/")
-CONTENT = Content(Notification("Sale", tag="sale"), Options(ttl=TTL), fallback=FALLBACK)
-
-
-class PushServices(FakeTransport):
-    """All take everything, and say as autopush does where it is kept."""
-
-    def __init__(self) -> None:
-        super().__init__(self.take)
-        self.location = KEPT
-        self.deletions = Reply(204)
-
-    def take(self, request: PushRequest) -> Reply | None:
-        if request.method == "DELETE":
-            return self.deletions
-        location = self.location.format(request.url.rpartition("/")[2])
-        return Reply(201, [b"HTTP/2 201\r\n", f"location: {location}\r\n".encode()])
-
-    def since(self, start: int) -> Counter[tuple[str, str]]:
-        """Method and host of what was asked from there on."""
-        return Counter((each.method, each.url.split("/")[2]) for each in self.posted[start:])
-
-
-def field(request: PushRequest, name: str) -> str | None:
-    found = [line.partition(": ")[2] for line in request.headers if line.startswith(f"{name}: ")]
-    return found[0] if found else None
-
-
-async def add(installation: Installation, **fields: Any) -> Message:
-    return await installation.add_message(**{"content": CONTENT, "ttl": TTL, "rules": WITHDRAWABLE, **fields})
-
-
-async def deliver(installation: Installation, message_id: int, transport: FakeTransport) -> Progress:
-    await start_due(installation)
-    async with sender(installation, transport):
-        await eventually(lambda: nothing_left(installation, message_id))
-    await finish(installation)
-    progress = await installation.progress(message_id)
-    assert progress is not None
-    return progress
-
-
-async def withdraw(installation: Installation, message: Message) -> MessageWithProgress:
-    return await withdraw_message(installation.context, "a test", installation.site.id, message.id)
-
-
-async def show(installation: Installation, message: Message, ids: Sequence[int]) -> None:
-    kind, at = EventKind.DISPLAYED, installation.clock.now()
-    seen = [Event(installation.site.id, message.id, id, 0, kind, None, at) for id in ids]
-    await installation.database.write(lambda tx: events.record(tx, seen))
-
-
-async def count(installation: Installation, table: str) -> int:
-    text = f"select count(*) from {table}"
-    query = Query("test.count", text, text)
-    [(found,)] = await installation.database.read(lambda tx: tx.fetch(query))
-    return int(found)
+from tests.unit.sending import expire_leases, nothing_left, sender, start_due
 
 
 async def test_a_message_that_may_be_withdrawn_has_a_topic_of_its_own(installation: Installation) -> None:
@@ -272,11 +220,6 @@ async def test_withdrawing_what_is_sending_cancels_the_rest_and_waits_for_what_i
     assert (of_withdrawal.audience, of_withdrawal.accepted) == (sent, sent)
 
 
-async def finished(installation: Installation, message_id: int) -> bool:
-    await finish(installation)
-    return await nothing_left(installation, message_id)
-
-
 async def test_it_is_paused_resumed_and_cancelled_like_any_message(installation: Installation) -> None:
     await installation.subscribe(1_200)
     message = await add(installation)
@@ -302,7 +245,31 @@ async def test_it_is_paused_resumed_and_cancelled_like_any_message(installation:
     assert progress.skips.keys() <= {"cancelled"}
     again = (await withdraw(installation, message)).message
     assert again.id != withdrawal.id
-    assert (await deliver(installation, again.id, transport)).accepted == 1_200
+    assert (await deliver(installation, again.id, transport)).accepted == progress.skipped
+
+
+async def test_from_whom_a_cancelled_withdrawal_took_it_back_the_next_one_leaves_alone(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(700)
+    message = await add(installation)
+    transport = PushServices()
+    await deliver(installation, message.id, transport)
+    first = (await withdraw(installation, message)).message
+    await start_due(installation)
+    taken, transport.rule = transport.rule, lambda _: None
+    async with sender(installation, transport):
+        await eventually(lambda: len(transport.posted) > 700)
+        await cancel_message(installation.context, "a test", installation.site.id, first.id)
+        again = (await withdraw(installation, message)).message
+        await start_due(installation)  # what is in flight may still be answered: it waits
+        transport.rule = taken
+        transport.answer(CREATED)
+        await eventually(lambda: finished(installation, first.id))
+    installation.clock.advance(LOOK_AGAIN / 1_000)
+    await deliver(installation, again.id, transport)
+    asked = Counter(request.url for request in transport.posted[700:])
+    assert (len(asked), max(asked.values())) == (700, 1)
 
 
 async def test_whose_browser_shows_it_while_the_withdrawal_waits_is_left_alone(
