@@ -129,12 +129,12 @@ async def get(tx: Transaction, site_id: int, id: int) -> Message:
     row = await tx.fetch_one(_SQL["get"], site_id, id)
     if row is None:
         raise NotFound(f"message {id}")
-    return _message(row)
+    return message_of(row)
 
 
 async def by_ids(tx: Transaction, ids: Sequence[int]) -> Mapping[int, Message]:
     """Those that exist, whatever their site. For senders and the scheduler."""
-    return {row[0]: _message(row) for row in await tx.fetch(_SQL["by_ids"], list(ids))}
+    return {row[0]: message_of(row) for row in await tx.fetch(_SQL["by_ids"], list(ids))}
 
 
 async def states(tx: Transaction, ids: Sequence[int]) -> Mapping[int, MessageState]:
@@ -147,14 +147,14 @@ async def page(
 ) -> Sequence[Message]:
     """Newest first, from the one before `before_id`; `audience_spec` is empty."""
     before = MAX_ID if before_id is None else before_id
-    return [_message(row) for row in await tx.fetch(_SQL["page"], site_id, before, limit)]
+    return [message_of(row) for row in await tx.fetch(_SQL["page"], site_id, before, limit)]
 
 
 async def live(tx: Transaction, site_id: int, ended_since: int, limit: int) -> Sequence[Message]:
     """Up to `limit` that send or are paused, bulk and the newest first, then up to `limit` that have ended at
     `ended_since` or later; without their `audience_spec`.
     """
-    return [_message(row) for row in await tx.fetch(_SQL["live"], site_id, ended_since, limit)]
+    return [message_of(row) for row in await tx.fetch(_SQL["live"], site_id, ended_since, limit)]
 
 
 async def page_of_series(
@@ -163,7 +163,7 @@ async def page_of_series(
     """As `page`, of the occurrences of a series."""
     before = MAX_ID if before_id is None else before_id
     rows = await tx.fetch(_SQL["page_of_series"], site_id, series_id, before, limit)
-    return [_message(row) for row in rows]
+    return [message_of(row) for row in rows]
 
 
 async def count_series(tx: Transaction, site_id: int) -> int:
@@ -202,7 +202,7 @@ async def tests_with(tx: Transaction, test: Message) -> Sequence[Message]:
     """Those that were made together with a test, this one the first of them."""
     until = id_ceiling(test.created_at + _TOGETHER)
     rows = await tx.fetch(_SQL["tests"], test.site_id, test.id, until, test.parent_id, test.created_at)
-    return [_message(row) for row in rows]
+    return [message_of(row) for row in rows]
 
 
 async def update_before_start(tx: Transaction, message: Message) -> bool:
@@ -253,7 +253,7 @@ async def due(tx: Transaction, now: int, limit: int = 100) -> Sequence[Message]:
     """Scheduled messages whose time has come and that have not expired: the lower lane, then the
     earliest first.
     """
-    return [_message(row) for row in await tx.fetch(_SQL["due"], now, limit)]
+    return [message_of(row) for row in await tx.fetch(_SQL["due"], now, limit)]
 
 
 async def start(tx: Transaction, id: int, now: int, ceiling: int, resolved: str | None = None) -> bool:
@@ -276,7 +276,7 @@ async def queue_turn(tx: Transaction, id: int) -> None:
 
 async def freezing(tx: Transaction, limit: int = 100) -> Sequence[Message]:
     """Messages that have started and are not frozen yet: what a scheduler must resume after a crash."""
-    return [_message(row) for row in await tx.fetch(_SQL["freezing"], limit)]
+    return [message_of(row) for row in await tx.fetch(_SQL["freezing"], limit)]
 
 
 async def freeze_advance(tx: Transaction, id: int, cursor_from: int, cursor_to: int, judged: int) -> bool:
@@ -383,7 +383,8 @@ def _results(counts: Mapping[str, int]) -> Results:
     return Results(counts.get("displayed", 0), counts.get("clicked", 0), counts.get("closed", 0))
 
 
-def _message(row: Row) -> Message:
+def message_of(row: Row) -> Message:
+    """Of the columns of `COLUMNS`."""
     values = dict(zip(COLUMNS, row, strict=True))
     values["kind"] = MessageKind(values["kind"])
     values["state"] = MessageState(values["state"])

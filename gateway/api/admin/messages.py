@@ -11,7 +11,7 @@ from gateway.api.admin.message_types import Message, MessageChange, NewMessage, 
 from gateway.api.admin.message_views import show_message
 from gateway.api.admin.template_use import fill_in, fill_in_change
 from gateway.api.moments import from_moment
-from gateway.api.paging import Page, PageQuery, page_of, read_cursor
+from gateway.api.paging import Page, PageQuery, page_of, read_cursor, write_cursor
 from gateway.api.route import KILOBYTE, Call, Reply, route
 from gateway.errors import (
     Conflict,
@@ -21,7 +21,9 @@ from gateway.errors import (
     PayloadTooLarge,
     WrongState,
 )
+from gateway.message_search import search_messages
 from storage.ids import Kind, MalformedId, decode_id
+from storage.messages import MessageState
 from storage.tokens import Scope
 
 _BODY_LIMIT = 1024 * KILOBYTE  # 10,000 recipients with some data each
@@ -56,13 +58,33 @@ class MessageQuery(PageQuery, frozen=True):
     series: Annotated[str | None, Meta(description="`msg_…`: the occurrences of this recurring message.")] = (
         None
     )
+    state: MessageState | None = None
+    title: (
+        Annotated[
+            str, Meta(min_length=1, max_length=200, description="A part of the title, whatever the case.")
+        ]
+        | None
+    ) = None
 
 
 @route("GET", "/v1/sites/{site}/messages", "List messages", scope=Scope.READ)
 async def list_messages(call: Call[None, MessageQuery]) -> Page[Message]:
-    """Newest first, without their audiences."""
+    """Newest first, without their audiences. With `state` or `title` a page may hold fewer than there are
+
+    further on, even none, for as long as there is a `next`: each looks through 5,000 messages.
+    """
     limit, now = call.query.limit, call.context.clock.now()
     before_id = read_cursor(call.query.cursor)
+    if call.query.state is not None or call.query.title is not None:
+        if call.query.series is not None:
+            raise InvalidRequest(
+                errors=[FieldError("series", "Occurrences are not searched: leave out the rest.")]
+            )
+        result = await search_messages(
+            call.context, call.site_id, before_id, limit, state=call.query.state, title=call.query.title
+        )
+        items = [show_message(each, now, with_audience=False) for each in result.items]
+        return Page(items, None if result.next_id is None else write_cursor(result.next_id))
     series_id = None if call.query.series is None else _series_id(call.query.series)
     found = await messages.page_of_messages(call.context, call.site_id, before_id, limit + 1, series_id)
     shown = [show_message(each, now, with_audience=False) for each in found]
