@@ -132,7 +132,12 @@ class Settings:
     )
     outbound_private: tuple[HostPort, ...] = field(
         default=(),
-        metadata=_told(parse_hosts, "none", "Private hosts, `host[:port],…`, that webhooks may reach."),
+        metadata=_told(
+            parse_hosts,
+            "none",
+            "Hosts, `host[:port],…`, that webhooks and set-up checks may reach at private addresses and over "
+            "http; without a port 80 and 443.",
+        ),
     )
     metrics_port: int | None = field(
         default=None,

@@ -28,6 +28,8 @@ from gateway.webpush.endpoint import (
     Provider,
     PushHosts,
     parse_endpoint,
+    split_authority,
+    split_port,
 )
 from gateway.webpush.errors import (
     InvalidContact,
@@ -86,4 +88,6 @@ __all__ = [
     "parse_contact",
     "parse_endpoint",
     "parse_topic",
+    "split_authority",
+    "split_port",
 ]

@@ -125,11 +125,11 @@ def parse_endpoint(text: str, hosts: PushHosts) -> Endpoint:
         raise InvalidEndpoint("the endpoint has a backslash or a fragment")
     if text[: len(PREFIX)].lower() != PREFIX:
         raise InvalidEndpoint("the endpoint must begin with https://")
-    authority, path = _split_authority(text[len(PREFIX) :])
+    authority, path = split_authority(text[len(PREFIX) :])
     if "@" in authority:
         raise InvalidEndpoint("the endpoint has a user name or password")
     try:
-        host, port = _split_port(authority.lower())
+        host, port = split_port(authority.lower())
     except ValueError as error:
         raise InvalidEndpoint(f"the endpoint's {error}") from None
     found = hosts.find(host, port)
@@ -140,15 +140,18 @@ def parse_endpoint(text: str, hosts: PushHosts) -> Endpoint:
     return Endpoint(origin.text + path, origin)
 
 
-def _split_authority(rest: str) -> tuple[str, str]:
-    """`host:port` and what follows it, which always begins with a slash."""
+def split_authority(rest: str) -> tuple[str, str]:
+    """`host:port` and what follows it, which always begins with a slash; of a URL without its scheme."""
     end = next((index for index, character in enumerate(rest) if character in "/?"), len(rest))
     path = rest[end:]
     return rest[:end], path if path.startswith("/") else "/" + path
 
 
-def _split_port(authority: str) -> tuple[str, int]:
-    """Host and port of `host[:port]` in lower case; ValueError goes on after «the endpoint's»."""
+def split_port(authority: str, default: int = HTTPS_PORT) -> tuple[str, int]:
+    """Host (IPv6 without brackets) and port of `host[:port]` in lower case.
+
+    The text of the ValueError goes on after «the endpoint's».
+    """
     if authority.startswith("["):
         host, bracket, tail = authority[1:].partition("]")
         if not bracket or (tail and not tail.startswith(":")) or not _is_ip(host) or "%" in host:
@@ -158,7 +161,7 @@ def _split_port(authority: str) -> tuple[str, int]:
         host, colon, port_text = authority.partition(":")
         _check_name(host)
     if not colon:
-        return host, HTTPS_PORT
+        return host, default
     if not _PORT.fullmatch(port_text) or not 0 < int(port_text) < 65536:
         raise ValueError("port is not a number between 1 and 65535")
     return host, int(port_text)
@@ -206,6 +209,6 @@ def _origin_text(host: str, port: int) -> str:
 
 def _parse_extra(entry: str) -> tuple[str, int]:
     try:
-        return _split_port(entry.lower())
+        return split_port(entry.lower())
     except ValueError as error:
         raise InvalidPushHost(f"push host {entry!r}: its {error}; write host or host:port") from None
