@@ -11,6 +11,7 @@ from storage.messages import Message
 log = Log(__name__)
 
 TRY_AGAIN = 60.0  # seconds
+MOST = 1_000  # that fail at once and stand before nobody else: each is read to be passed over
 
 
 class Failing:
@@ -34,11 +35,18 @@ class Failing:
                 self._known.add(id)
                 log.error(self._event, cause=exc, **{self._name: id})
 
+    @property
+    def room(self) -> int:
+        """How many more to look at than are to be worked on, because they will be passed over."""
+        return min(len(self._known), MOST)
+
     def pass_over(self, found: Iterable[Message], now: float) -> list[Message]:
         """Those of `found` that do not fail; once a minute all. `now`: seconds of a monotonic clock."""
         if now >= self._again_at:
             self._again_at = now + TRY_AGAIN
-            return list(found)
+            everything = list(found)
+            self._known.intersection_update(message.id for message in everything)  # the others have ended
+            return everything
         return [message for message in found if message.id not in self._known]
 
     def works(self, id: int) -> None:

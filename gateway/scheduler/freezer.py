@@ -37,8 +37,8 @@ class Freezer:
 
     async def step(self) -> bool:
         """Some steps for every message that is being frozen; whether there was any."""
-        now = self._clock.now()
-        freezing, found, hours = await self._database.read(lambda tx: _look(tx, now))
+        now, room = self._clock.now(), LOOK_AT + self._failing.room
+        freezing, found, hours = await self._database.read(lambda tx: _look(tx, now, room))
         # Of a site that was deleted just now the messages go with it.
         here = [message for message in freezing if message.site_id in found]
         works = self._failing.pass_over(here, self._clock.monotonic())
@@ -100,8 +100,8 @@ class Freezer:
 
 
 async def _look(
-    tx: Transaction, now: int
+    tx: Transaction, now: int, limit: int
 ) -> tuple[Sequence[Message], Mapping[int, Site], Mapping[int, Sequence[int]]]:
-    freezing = await messages.freezing(tx, LOOK_AT)
+    freezing = await messages.freezing(tx, limit)
     found = await sites.by_ids(tx, {message.site_id for message in freezing})
     return freezing, found, await hours_of_sites(tx, freezing, now)

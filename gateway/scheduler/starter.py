@@ -46,8 +46,8 @@ class Starter:
 
     async def step(self) -> bool:
         """Start what is due, end what has expired before it started; whether there was any."""
-        now = self._clock.now()
-        due, found, hours, late = await self._database.read(lambda tx: _look(tx, now))
+        now, room = self._clock.now(), AT_ONCE + self._failing.room
+        due, found, hours, late = await self._database.read(lambda tx: _look(tx, now, room))
         # Of a site that was deleted just now the messages go with it.
         here = [message for message in due if message.site_id in found]
         chosen = self._failing.pass_over(here, self._clock.monotonic())
@@ -163,9 +163,9 @@ class Starter:
 
 
 async def _look(
-    tx: Transaction, now: int
+    tx: Transaction, now: int, limit: int
 ) -> tuple[Sequence[Message], Mapping[int, Site], Mapping[int, Sequence[int]], Sequence[int]]:
-    due = await messages.due(tx, now, AT_ONCE)
+    due = await messages.due(tx, now, limit)
     found = await sites.by_ids(tx, {message.site_id for message in due})
     hours = await hours_of_sites(tx, due, now)
     return due, found, hours, await messages.expired_unstarted(tx, now, AT_ONCE)

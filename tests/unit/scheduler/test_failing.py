@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.metrics import Metrics
+from gateway.scheduler import freezer, starter
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.starter import Starter
 from storage.messages import Message, MessageState
@@ -38,10 +39,10 @@ async def test_a_message_that_cannot_be_started_stops_no_other(
     await installation.subscribe(2)
     broken, sound = [await installation.add_message() for _ in "ab"]
     await set_rules(installation, broken, '{"of":"a newer release"}')
-    starter = Starter(installation.context, Metrics())
+    starting = Starter(installation.context, Metrics())
 
     for _ in range(3):
-        await run(starter.step)
+        await run(starting.step)
 
     assert (await installation.message(sound.id)).state is MessageState.SENDING
     assert (await installation.message(broken.id)).state is MessageState.SCHEDULED
@@ -49,7 +50,7 @@ async def test_a_message_that_cannot_be_started_stops_no_other(
 
     await set_rules(installation, broken, "{}")
     installation.clock.advance(60)
-    await run(starter.step)
+    await run(starting.step)
     assert (await installation.message(broken.id)).state is MessageState.SENDING
 
 
@@ -60,10 +61,10 @@ async def test_a_message_that_cannot_be_frozen_stops_no_other(
     broken, sound = [await installation.add_message() for _ in "ab"]
     await run(Starter(installation.context, Metrics()).step)
     await set_rules(installation, broken, '{"best_hour":{}}')
-    freezer = Freezer(installation.context, Metrics())
+    freezing = Freezer(installation.context, Metrics())
 
     for _ in range(3):
-        await run(freezer.step)
+        await run(freezing.step)
 
     assert (await installation.message(sound.id)).audience == 2
     assert (await installation.message(broken.id)).audience is None
@@ -71,5 +72,29 @@ async def test_a_message_that_cannot_be_frozen_stops_no_other(
 
     await set_rules(installation, broken, "{}")
     installation.clock.advance(60)
-    await run(freezer.step)
+    await run(freezing.step)
     assert (await installation.message(broken.id)).audience == 2
+
+
+async def test_more_that_fail_than_one_look_finds_stop_no_other(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starter, "AT_ONCE", 3)
+    monkeypatch.setattr(freezer, "LOOK_AT", 3)
+    await installation.subscribe(2)
+    broken = [await installation.add_message() for _ in range(6)]
+    installation.clock.advance(1)
+    sound = await installation.add_message()
+    for message in broken[:3]:
+        await set_rules(installation, message, '{"of":"a newer release"}')
+    starting = Starter(installation.context, Metrics())
+    for _ in range(3):
+        await starting.step()
+    assert (await installation.message(sound.id)).state is MessageState.SENDING
+
+    for message in broken[3:]:
+        await set_rules(installation, message, '{"of":"a newer release"}')
+    freezing = Freezer(installation.context, Metrics())
+    for _ in range(5):
+        await freezing.step()
+    assert (await installation.message(sound.id)).audience == 2
