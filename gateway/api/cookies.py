@@ -14,7 +14,7 @@ def request_cookie(request: web.Request) -> str:
 
 
 def session_cookie(context: Context, value: str) -> str:
-    """Out of scripts' reach, never sent with what another site starts, over https only where that is spoken."""
+    """Out of scripts' reach, never sent with what another site starts, over https only where it is spoken."""
     return _cookie(context, value, LASTS // 1000)
 
 
