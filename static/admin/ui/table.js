@@ -15,7 +15,7 @@ export function Table({ label, columns, rows, pages, keyOf = (row) => row.id, em
   const shown = pages ? pages.items : rows;
   const failed = pages ? pages.problem : problem;
   if (shown == null) return failed ? html`<${Failure} problem=${failed} retry=${pages?.reload} />` : html`<${Loading} lines=${4} />`;
-  if (!shown.length) return empty || html`<${Empty} title="Nothing here yet." />`;
+  if (!shown.length && !pages?.next) return empty || html`<${Empty} title="Nothing here yet." />`;
   return html`
     ${failed && html`<${Failure} problem=${failed} retry=${pages?.reload} compact />`}
     <div class="table-box">
