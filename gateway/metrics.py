@@ -3,12 +3,12 @@
 One `Metrics` for each process; whoever counts is handed it. Senders have no port: see gateway.figures.
 """
 
-from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from gateway.send_counts import SendCounts
 from storage.deliveries import Result
 from storage.ids import Kind, encode_id
 from storage.throttles import Throttle
@@ -35,6 +35,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.sending = SendCounts()
+        self.registry.register(self.sending)
         self.messages_started = Counter(
             "gateway_messages_started", "Messages whose audience began to be frozen.", registry=self.registry
         )
@@ -101,7 +103,7 @@ class Metrics:
             site = "0" if each.site_id == 0 else encode_id(Kind.SITE, each.site_id)
             self.throttled_until.labels(site, each.provider, each.reason or "").set(each.not_before / 1_000)
 
-    def count_results(self, results: Iterable[Result]) -> None:
-        """Add what one flush recorded."""
-        for outcome, count in Tally(result.outcome for result in results).items():
+    def count_results(self, results: Sequence[Result], seconds: float) -> None:
+        """Add what one flush recorded, and how long that took."""
+        for outcome, count in self.sending.flushed(results, seconds).items():
             self.results.labels("retry" if outcome is None else outcome.value).inc(count)

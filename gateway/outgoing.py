@@ -57,6 +57,7 @@ class Outgoing:
         self.ttl = message.ttl
         self.expires_at = message.expires_at
         self.started_at = message.started_at or message.created_at
+        self.accepted_at = max(message.created_at, message.send_at or 0)
         # The message that it withdraws, in whose place it is shown.
         self.withdraws = message.parent_id if message.kind is MessageKind.WITHDRAWAL else None
         self._shown_as = self.withdraws or message.id

@@ -15,6 +15,7 @@ Rules for a body, the same on both databases:
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from storage.durations import Timings
 from storage.queries import Query
 
 T = TypeVar("T")
@@ -63,6 +64,9 @@ class Database(Protocol):
 
     dialect: str
     """"sqlite" or "postgres"."""
+
+    timings: Timings
+    """Of all transactions that were committed, and of all that read."""
 
     async def read(self, body: Body[T]) -> T:
         """Runs `body` on a consistent snapshot that sees every write committed before."""

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from storage.database import Body
+from storage.durations import Timings
 from storage.errors import StorageUnavailable
 from storage.sqlite_errors import mapped
 from storage.sqlite_transaction import SqliteTransaction
@@ -26,7 +27,7 @@ _MAX_GROUP = 500  # bodies
 _MAX_WORK = 0.05  # seconds of a group's bodies; then it commits, and the rest is the next group
 
 _Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
-_Waiting = tuple[Body[Any], asyncio.Future[Any]]
+_Waiting = tuple[Body[Any], asyncio.Future[Any], float]  # since when
 
 
 async def hop(connection: aiosqlite.Connection, function: Callable[[sqlite3.Connection], T]) -> T:
@@ -57,8 +58,9 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class GroupCommit:
-    def __init__(self, connection: aiosqlite.Connection, pause: float) -> None:
+    def __init__(self, connection: aiosqlite.Connection, pause: float, timings: Timings) -> None:
         self._connection = connection
+        self._timings = timings
         self._pause = pause
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
@@ -70,7 +72,7 @@ class GroupCommit:
         if self._closing or self._task.done():
             raise StorageUnavailable("The database was closed; the gateway is stopping.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.append((body, future))
+        self._queue.append((body, future, time.monotonic()))
         self._wake.set()
         return await future
 
@@ -98,7 +100,7 @@ class GroupCommit:
                 ended_at = loop.time()
                 free_at = ended_at + pause_after(ended_at - began_at, self._pause)
         finally:  # cancelled with the whole event loop: nobody may wait for ever
-            for _, future in self._queue:
+            for _, future, _ in self._queue:
                 _settle(future, (False, StorageUnavailable("The gateway stopped before this was stored.")))
 
     async def _commit_group(self) -> None:
@@ -111,7 +113,11 @@ class GroupCommit:
             return
         outcomes: Sequence[_Outcome]
         try:
-            outcomes = await hop(self._connection, partial(_commit, [body for body, _ in group]))
+            bodies = [body for body, _, _ in group]
+            outcomes, locked_at = await hop(self._connection, partial(_commit, bodies))
+            ended_at = time.monotonic()
+            for _, _, asked_at in group[: len(outcomes)]:
+                self._timings.add("write", asked_at, locked_at, ended_at)
         except Exception as error:  # nothing of the group is stored
             outcomes = [(False, error)] * len(group)
         except asyncio.CancelledError:
@@ -141,12 +147,15 @@ def _settle(future: asyncio.Future[Any], outcome: _Outcome) -> None:
         future.set_exception(value)
 
 
-def _commit(bodies: Sequence[Body[Any]], connection: sqlite3.Connection) -> list[_Outcome]:
-    """In the database's thread. Outcomes of the bodies that were run, in order: at least one."""
+def _commit(bodies: Sequence[Body[Any]], connection: sqlite3.Connection) -> tuple[list[_Outcome], float]:
+    """In the database's thread. Outcomes of the bodies that were run, in order: at least one; and since when
+    it had the lock.
+    """
     outcomes: list[_Outcome] = []
     tx = SqliteTransaction(connection)
     deadline = time.monotonic() + _MAX_WORK
     connection.execute("begin immediate")
+    locked_at = time.monotonic()
     try:
         for body in bodies:
             outcomes.append(_run_alone(connection, body, tx))
@@ -157,7 +166,7 @@ def _commit(bodies: Sequence[Body[Any]], connection: sqlite3.Connection) -> list
         if connection.in_transaction:
             connection.execute("rollback")
         raise
-    return outcomes
+    return outcomes, locked_at
 
 
 def _run_alone(connection: sqlite3.Connection, body: Body[Any], tx: SqliteTransaction) -> _Outcome:

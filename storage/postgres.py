@@ -1,6 +1,7 @@
 """PostgreSQL through asyncpg: a pool for transactions, one connection that listens for work."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -8,6 +9,7 @@ import asyncpg
 
 from storage.database import MOST_APART, Body, Group, Row, Scalar, Value
 from storage.doorbell import Doorbell
+from storage.durations import Timings
 from storage.errors import StorageUnavailable
 from storage.migrations import MIGRATIONS, Migration, check_version, postgres_text
 from storage.postgres_errors import DRIVER_ERRORS, mapped
@@ -96,16 +98,17 @@ class PostgresDatabase:
         self._listening = asyncio.Lock()
         self._apart = asyncio.Semaphore(MOST_APART)
         self._closed = False
+        self.timings = Timings()
 
     async def read(self, body: Body[T]) -> T:
-        return await self._transact(body, isolation="repeatable_read", readonly=True)
+        return await self._transact(body, "read", isolation="repeatable_read", readonly=True)
 
     async def read_apart(self, body: Body[T]) -> T:
         async with self._apart:  # so many connections of the pool at most; asyncpg cancels the statement
-            return await self.read(body)
+            return await self._transact(body, "read_apart", isolation="repeatable_read", readonly=True)
 
     async def write(self, body: Body[T]) -> T:
-        return await self._transact(body, isolation="read_committed", readonly=False)
+        return await self._transact(body, "write", isolation="read_committed", readonly=False)
 
     async def wait_for_work(self, timeout: float) -> None:
         """Without a listening connection (the server is away) the time-out alone wakes the caller: slow,
@@ -149,18 +152,20 @@ class PostgresDatabase:
     def _on_notify(self, *_: object) -> None:
         self._doorbell.ring()
 
-    async def _transact(self, body: Body[T], **options: Any) -> T:
+    async def _transact(self, body: Body[T], kind: str, **options: Any) -> T:
         if self._closed:
             raise StorageUnavailable("The database was closed; the gateway is stopping.")
         tries = 0
         while True:
             tries += 1
+            asked_at = time.monotonic()
             try:
-                async with (
-                    self._pool.acquire(timeout=_CONNECT_TIMEOUT) as connection,
-                    connection.transaction(**options),
-                ):
-                    return await body(PostgresTransaction(connection))
+                async with self._pool.acquire(timeout=_CONNECT_TIMEOUT) as connection:
+                    began_at = time.monotonic()
+                    async with connection.transaction(**options):
+                        result = await body(PostgresTransaction(connection))
+                    self.timings.add(kind, asked_at, began_at, time.monotonic())
+                    return result
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
                 if tries == _TRIES:
                     raise mapped(error) from error

@@ -13,6 +13,7 @@ import aiosqlite
 
 from storage.database import MOST_APART, Body
 from storage.doorbell import Doorbell
+from storage.durations import Timings
 from storage.errors import StorageError, StorageUnavailable
 from storage.group_commit import GroupCommit, drive, hop
 from storage.migrations import MIGRATIONS, Migration, check_version, sqlite_text
@@ -70,7 +71,8 @@ class SqliteDatabase:
         self._path = path
         writer, self._watcher, *readers = connections
         self._connections = connections
-        self._writer = GroupCommit(writer, write_pause)
+        self.timings = Timings()
+        self._writer = GroupCommit(writer, write_pause, self.timings)
         self._readers: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         for reader in readers:
             self._readers.put_nowait(reader)
@@ -85,15 +87,20 @@ class SqliteDatabase:
     async def read(self, body: Body[T]) -> T:
         if self._closed:
             raise StorageUnavailable("The database was closed; the gateway is stopping.")
+        asked_at = time.monotonic()
         reader = await self._readers.get()
+        began_at = time.monotonic()
         try:
             # A caller that is cancelled leaves its hop running: the next one queues behind it in the
             # same thread.
-            return await hop(reader, lambda raw: _snapshot(raw, body))
+            result = await hop(reader, lambda raw: _snapshot(raw, body))
+            self.timings.add("read", asked_at, began_at, time.monotonic())
+            return result
         finally:
             self._readers.put_nowait(reader)
 
     async def read_apart(self, body: Body[T]) -> T:
+        asked_at = time.monotonic()
         async with self._apart:
             if self._closed:
                 raise StorageUnavailable("The database was closed; the gateway is stopping.")
@@ -101,9 +108,12 @@ class SqliteDatabase:
                 # To its end also when the caller is cancelled: then the next one has it.
                 await asyncio.shield(asyncio.ensure_future(self._add_reader_apart()))
             reader = self._readers_apart.pop()
+            began_at = time.monotonic()
             running = asyncio.ensure_future(hop(reader, lambda raw: _snapshot(raw, body)))
             try:
-                return await asyncio.shield(running)
+                result = await asyncio.shield(running)
+                self.timings.add("read_apart", asked_at, began_at, time.monotonic())
+                return result
             except asyncio.CancelledError:
                 await reader.interrupt()
                 await asyncio.wait({running})  # whoever is next must not be interrupted in its place
@@ -246,6 +256,9 @@ def _sweep_after_reboot(connection: sqlite3.Connection) -> None:
     try:
         connection.execute(
             "update batches set lease_owner = null, lease_until = null where lease_owner is not null"
+        )
+        connection.execute(
+            "update webhook_deliveries set lease_owner = null, lease_until = null where lease_owner is not null"
         )
         connection.execute("delete from leases")
         connection.execute("insert or replace into meta values ('boot', ?)", (boot,))

@@ -62,6 +62,7 @@ class Flight:
     )
     keeps_locations: bool = False  # whether it is noted where the push service keeps what it takes
     locations: Mapping[int, str] | None = None  # of a withdrawal: where those to be deleted are kept
+    answers_at: list[int] = field(default_factory=list)
     header_lines: dict[tuple[int, str], list[str]] = field(default_factory=dict)  # by (key id, origin)
     first_attempt_at: int = field(init=False)
     deadline: int = field(init=False)
@@ -132,6 +133,24 @@ class Flight:
         if self.batch.attempt == 1:
             wait = min(max(wait, now - self.batch.created_at), LONGEST_WAIT)
         return min(now + wait, self.wait_deadline)
+
+    @property
+    def provider(self) -> str:
+        return self.batch.provider
+
+    @property
+    def lane(self) -> int:
+        return self.batch.lane
+
+    @property
+    def waits_since(self) -> int | None:
+        """When it was asked for; None: this is another attempt. What was planned for later, and what took
+        some steps to freeze, waits since there is a batch of it."""
+        batch = self.batch
+        if batch.attempt > 1:
+            return None
+        at_once = batch.created_at <= self.outgoing.started_at
+        return self.outgoing.accepted_at if at_once else batch.created_at
 
     @property
     def done(self) -> bool:

@@ -62,11 +62,16 @@ class Keeper:
                 log.warning("storage.unavailable", hint=exc.hint)
                 # Nobody could tell us that a lease ran out: by our own clock it has.
                 now = self._clock.monotonic()
-                self._pump.lose(flight.batch.id for flight in flights if now > flight.leased_until)
+                self._lose([flight.batch.id for flight in flights if now > flight.leased_until])
                 await asyncio.sleep(self._limits.look_every)
             else:
-                self._pump.lose(batch_id for batch_id in held if batch_id not in extended)
+                self._lose([batch_id for batch_id in held if batch_id not in extended])
                 self._pump.extended(extended, leased_until)
+
+    def _lose(self, batch_ids: Sequence[int]) -> None:
+        under_way = (self._pump.flights.get(batch_id) for batch_id in batch_ids)
+        self._metrics.sending.lost(sum(1 for each in under_way if each is not None and not each.lost))
+        self._pump.lose(batch_ids)
 
     async def _wait_for_turn(self) -> None:
         over = self._pump.lease_is_over

@@ -82,6 +82,7 @@ class Recorder:
         reply: Reply | None = None,
     ) -> None:
         """Record an answer. `believed`: whether a 404 or 410 ends the subscription."""
+        flight.answers_at.append(now)
         self._gathering.answered(flight, member, verdict, now, believed, reply)
         self._hurry()
 
@@ -143,6 +144,7 @@ class Recorder:
         batch_ids = [self._ids.next() for _ in range(parts)]
         now = self._clock.now()
         while True:
+            began_at = self._clock.monotonic()
             try:
                 await self._store(unrecorded, batch_ids, now)
             except StorageUnavailable as exc:
@@ -156,7 +158,8 @@ class Recorder:
             else:
                 if self._failed:
                     log.info("storage.back", recorded=len(unrecorded.results))
-                self._metrics.count_results(unrecorded.results)
+                self._metrics.count_results(unrecorded.results, self._clock.monotonic() - began_at)
+                self._metrics.sending.ended(unrecorded.finished)
                 return
 
     async def _store(self, unrecorded: Unrecorded, batch_ids: Sequence[int], now: int) -> None:

@@ -96,6 +96,7 @@ class Sender:
         )
         self._reader = Reader(context, self.recorder)
         self._unread: set[int] = set()  # batches that were claimed and could not be read, or were too many
+        self._counts = metrics.sending
         self._keeper = Keeper(context.database, context.clock, owner, self.pump, limits, metrics)
         metrics.in_flight.set_function(lambda: self.pump.in_flight)
         metrics.unrecorded.set_function(lambda: self.recorder.unrecorded)
@@ -167,10 +168,13 @@ class Sender:
             return await batches.claim(tx, self._owner, now, lease_ms, limit, (lane,), providers, paced, room)
 
         try:
-            return await self._database.write(body)
+            claimed = await self._database.write(body)
         except StorageUnavailable:
             self._unread |= unread
             raise
+        self._counts.claimed(batch.leases for batch in claimed)
+        self._counts.released(len(unread))
+        return claimed
 
     async def _open(self, claimed: Sequence[Batch], leased_until: float) -> None:
         new = [batch for batch in claimed if not self._goes_on(batch, leased_until)]
@@ -217,7 +221,8 @@ class Sender:
         try:
             async with asyncio.timeout(self._limits.record_within):
                 await self.recorder.flush()
-                await self._database.write(lambda tx: batches.release_owner(tx, self._owner))
+                released = await self._database.write(lambda tx: batches.release_owner(tx, self._owner))
+                self._counts.released(released)
         except (TimeoutError, StorageUnavailable) as exc:
             log.error("sender.stopped_unrecorded", results=self.recorder.unrecorded, cause=exc)
 

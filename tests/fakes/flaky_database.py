@@ -13,6 +13,7 @@ class FlakyDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.dialect = database.dialect
+        self.timings = database.timings
         self.down = False
         self.unreadable = False
         self.lose_commits = False
