@@ -97,7 +97,8 @@ ROUTES = (start_session, show_session, end_session)
 def add_dashboard(app: web.Application, attempts: AddressLimiter) -> None:
     """The files of `static/admin/`, read once; `/admin` leads to them."""
     app[ATTEMPTS] = attempts
-    assets = load_assets(STATIC / "admin")
+    files = load_assets(STATIC / "admin")
+    assets = {name: asset for name, asset in files.items() if not name.endswith(".d.ts")}
 
     async def redirect(_: web.Request) -> web.Response:
         # Relative, so that it also holds behind a proxy that adds a path.

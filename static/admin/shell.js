@@ -31,7 +31,7 @@ export function Shell({ route, params, site, sites, children, onSignOut }) {
   };
 
   return html`
-    <a class="skip" href="#main" onClick=${(/** @type {Event} */ e) => (e.preventDefault(), document.querySelector("main h1")?.focus())}>Skip to the content</a>
+    <a class="skip" href="#main" onClick=${(/** @type {Event} */ e) => (e.preventDefault(), /** @type {HTMLElement} */ (document.querySelector("main h1"))?.focus())}>Skip to the content</a>
     <div class=${"shell" + (open ? " menu-open" : "")}>
       <header class="topbar">
         <${Button} kind="ghost" icon=${open ? "close" : "menu"} label=${open ? "Close the menu" : "Open the menu"} aria-expanded=${open} aria-controls="menu" onClick=${() => setOpen(!open)} />

@@ -1,7 +1,7 @@
 import { html } from "../vendor/preact-htm.js";
 import { Empty, Page, Section } from "../ui/index.js";
 
-/** @param {{site: any, params: Record<string, string>}} props */
-export default function Screen() {
+/** @param {any} _props */
+export default function Screen(_props) {
   return html`<${Page} title="Categories"><${Section}><${Empty} title="This screen is being built." /><//><//>`;
 }

@@ -1,6 +1,6 @@
 import { html, useMemo, useState } from "../vendor/preact-htm.js";
 import { api } from "../api.js";
-import { go, link } from "../routes.js";
+import { link } from "../routes.js";
 import {
   Badge, Button, compact, confirm, Empty, Facts, Failure, Funnel, Loading, number, Page, percent, Progress, ProgressLine, Section, share, Stat, Stats,
   Table, Time, toast, useAction, useLive, useLoad, useSession,
@@ -19,12 +19,10 @@ export default function Screen({ site, params }) {
   const from = useMemo(() => new Date(Date.now() - days * DAY).toISOString(), [days, site.id]);
   const stats = useLoad((signal) => api.get(`${path}/stats`, { query: { from, step: "day" }, signal }), [path, from], { every: 60000, keep: true });
   const messages = useLoad((signal) => api.get(`${path}/messages`, { query: { limit: 30 }, signal }), [path], { every: 15000 });
-  const { may } = useSession();
   const isNew = stats.data && !stats.data.subscribers.active && messages.data && !messages.data.items.length;
 
   return html`<${Page} title=${site.name} name="Overview" actions=${html`
-      <div class="segmented" role="group" aria-label="Period">${RANGES.map((each) => html`<a href=${link("/s/:site/overview", { site: site.id }, { days: each })} aria-current=${each == days ? "true" : null}>${each} days</a>`)}</div>
-      ${may("send") && html`<${Button} kind="primary" icon="plus" href=${link("/s/:site/messages/new", { site: site.id })}>New message<//>`}`}>
+      <div class="segmented" role="group" aria-label="Period">${RANGES.map((each) => html`<a href=${link("/s/:site/overview", { site: site.id }, { days: each })} aria-current=${each == days ? "true" : null}>${each} days</a>`)}</div>`}>
     <${SendingNow} site=${site} messages=${messages} />
     ${isNew && html`<${Section} title="Two lines, and visitors can subscribe"><${Setup} site=${site} /><//>`}
     ${stats.problem && !stats.data ? html`<${Section}><${Failure} problem=${stats.problem} retry=${stats.reload} /><//>` : null}
@@ -94,7 +92,8 @@ function Going({ site, message, after }) {
 function Figures({ stats, days }) {
   const { totals, series, subscribers } = stats;
   const lost = sum(subscribers.lost);
-  const net = subscribers.subscribed - lost;
+  const came = subscribers.subscribed + (subscribers.resubscribed || 0);
+  const net = came - lost;
   const at = series.map((/** @type {any} */ each) => each.at);
   const providers = Object.entries(stats.by_provider).sort(([, a], [, b]) => b.accepted - a.accepted);
   return html`
@@ -109,7 +108,7 @@ function Figures({ stats, days }) {
       <${Section} title="Subscribers over time">
         <${Chart} label="Active subscribers by day" at=${at} series=${[{ label: "Active", values: active(series, subscribers.active), tone: "chart-1" }]} from0=${false} />
         <${Facts} items=${[
-          ["Came", number(subscribers.subscribed)],
+          ["Came", number(came)],
           ["Lost", lost ? html`${number(lost)} <span class="muted">(${reasons(subscribers.lost)})</span>` : "0"],
         ]} />
       <//>
@@ -171,7 +170,7 @@ const reasons = (lost) => Object.entries(lost).filter(([, n]) => n).map(([name, 
 /** How many there were at the end of each step, from those there are now. @param {any[]} series @param {number} now */
 function active(series, now) {
   const values = Array(series.length).fill(now);
-  for (let i = series.length - 2; i >= 0; i--) values[i] = values[i + 1] - series[i + 1].subscribed + lostIn(series[i + 1]);
+  for (let i = series.length - 2; i >= 0; i--) values[i] = values[i + 1] - series[i + 1].subscribed - (series[i + 1].resubscribed || 0) + lostIn(series[i + 1]);
   return values;
 }
 

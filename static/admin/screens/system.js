@@ -1,7 +1,7 @@
 import { html } from "../vendor/preact-htm.js";
 import { api } from "../api.js";
 import {
-  Badge, Button, bytes, confirm, duration, Empty, Facts, Failure, Loading, Meter, Notice, number, Page, Section, Stat, Stats, Table, Time, toast, useLoad, useSession,
+  Badge, Button, bytes, confirm, duration, Empty, Failure, Loading, Meter, Notice, number, Page, Section, Stat, Stats, Table, Time, toast, useLoad, useSession,
 } from "../ui/index.js";
 
 const EVERY = 5000;

@@ -41,7 +41,7 @@ export function Chart({ label, at, series, height = 220, bars = false, format = 
           width: box.current.clientWidth,
           height,
           ms: 1,
-          padding: [8, 8, 0, 0],
+          padding: [8, 20, 0, 0],
           legend: { show: false },
           tzDate: zone ? (/** @type {number} */ ts) => UPlot.tzDate(new Date(ts), zone) : undefined,
           cursor: { points: { size: 7 }, drag: { x: false, y: false }, y: false },
@@ -59,7 +59,7 @@ export function Chart({ label, at, series, height = 220, bars = false, format = 
                 stroke,
                 width: bars ? 0 : 2,
                 fill: bars ? stroke : each.fill === false ? undefined : stroke + "1f",
-                paths: bars ? UPlot.paths.bars({ size: [0.7, 48], radius: 0.15 }) : UPlot.paths.spline ? UPlot.paths.linear() : undefined,
+                paths: bars ? UPlot.paths.bars({ size: [0.7, 48], radius: 0.15 }) : UPlot.paths.linear(),
                 points: { show: moments.length < 2 },
               };
             }),
