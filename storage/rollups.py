@@ -96,6 +96,31 @@ async def by_part(
     return await tx.fetch(_SQL["by_part"], site_id, start, end, offset, length)
 
 
-async def by_hour(tx: Transaction, site_id: int, message_ids: Sequence[int]) -> Sequence[Row]:
-    """(hour, variant, provider, kind, n) of these messages together."""
-    return await tx.fetch(_SQL["by_hour"], site_id, list(message_ids))
+async def by_kind(
+    tx: Transaction, site_id: int, message_ids: Sequence[int]
+) -> Sequence[tuple[int, str, str, int]]:
+    """(variant, provider, kind, n) of these messages together."""
+    rows = await tx.fetch(_SQL["by_kind"], site_id, list(message_ids))
+    return [(variant, provider, kind, n) for variant, provider, kind, n in rows]
+
+
+async def hours(tx: Transaction, site_id: int, message_ids: Sequence[int]) -> tuple[int, int] | None:
+    """The first and the last hour in which anything happened to these messages; None: nothing has yet."""
+    row = await tx.fetch_one(_SQL["hours"], site_id, list(message_ids))
+    return None if row is None or row[0] is None else (row[0], row[1])
+
+
+async def kinds_by_part(
+    tx: Transaction, site_id: int, message_ids: Sequence[int], start: int, end: int, offset: int, length: int
+) -> Sequence[tuple[int, str, int]]:
+    """(part, kind, n) of these messages together; parts as in `by_part`."""
+    rows = await tx.fetch(
+        _SQL["kinds_by_part"], site_id, list(message_ids), start, end, offset, length
+    )  # fmt: skip
+    return [(part, kind, n) for part, kind, n in rows]
+
+
+async def count_started(tx: Transaction, site_id: int, start: int, end: int) -> int:
+    """Messages that started from `start` until before `end`, but for tests and withdrawals."""
+    row = await tx.fetch_one(_SQL["count_started"], site_id, start, end)
+    return 0 if row is None else int(row[0])

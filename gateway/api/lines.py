@@ -1,4 +1,4 @@
-"""A list of any length as lines of JSON (NDJSON), written as fast as the caller reads."""
+"""A list of any length as lines of JSON (NDJSON) or CSV, written as fast as the caller reads."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,11 +14,15 @@ log = Log(__name__)
 
 
 async def stream_lines(
-    request: web.Request, pages: AsyncIterator[bytes], name: str, site_id: int
+    request: web.Request,
+    pages: AsyncIterator[bytes],
+    name: str,
+    site_id: int,
+    content_type: str = CONTENT_TYPE,
 ) -> web.StreamResponse:
     """Answer with all pages, as a file called `name`. What fails after the head breaks the connection off."""
     headers = {
-        hdrs.CONTENT_TYPE: CONTENT_TYPE,
+        hdrs.CONTENT_TYPE: content_type,
         hdrs.CACHE_CONTROL: "no-store",
         hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"',
     }

@@ -144,6 +144,7 @@ def _responses(route: Route, schemas: _Schemas) -> Json:
         answer: Json = {"description": route.summary}
         if route.answer is not None and status < 300:
             answer["content"] = {route.gives: {"schema": schemas.of(route.answer)}}
+            answer["content"] |= {other: {"schema": {"type": "string"}} for other in route.also_gives}
         responses[str(status)] = answer
     by_status: dict[int, list[type[GatewayError]]] = {}
     for error in possible_errors(route):

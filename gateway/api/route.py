@@ -107,6 +107,7 @@ class Route:
     body_limit: int
     takes: tuple[str, ...]
     gives: str
+    also_gives: tuple[str, ...]
     cors: Cors
     body_optional: bool
     bearer: bool
@@ -129,6 +130,7 @@ def route(
     body_limit: int = 64 * KILOBYTE,
     takes: tuple[str, ...] = (JSON,),
     gives: str = JSON,
+    also_gives: tuple[str, ...] = (),
     shows: Any = None,
     cors: Cors = Cors.NONE,
     body_optional: bool = False,
@@ -140,8 +142,8 @@ def route(
 
     `scope` asks for an API token that has it (and that covers `{site}`, when the path has one). `bearer` only
     documents that the route checks a bearer token itself, a subscription's say. `takes`: the content types of
-    the body; an empty body counts as `{}` when `body_optional`. `request_headers` and `other_statuses`
-    (those of a Reply) are for the document.
+    the body; an empty body counts as `{}` when `body_optional`. `also_gives`, other content types that a
+    caller may ask for, `request_headers` and `other_statuses` (those of a Reply) are for the document.
     """
 
     def declare(handler: Handler) -> Route:
@@ -166,6 +168,7 @@ def route(
             body_limit=body_limit,
             takes=takes,
             gives=gives,
+            also_gives=also_gives,
             cors=cors,
             body_optional=body_optional,
             bearer=bearer or scope is not None,

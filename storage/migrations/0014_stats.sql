@@ -65,8 +65,9 @@ create table breakdowns (
     primary key (site_id, message_id, day, dimension, value)
 ) {without_rowid};
 
--- How many messages were started in a time.
-create index messages_started on messages (site_id, started_at)
+-- How many messages were started in a time. The kind is in it for SQLite, which would look into each message to make
+-- sure of it.
+create index messages_started on messages (site_id, started_at, kind)
     where started_at is not null and kind <> 'test' and kind <> 'withdrawal';
 
 -- How far raw rows have been removed: those of every message that ended before, or then with no greater id.

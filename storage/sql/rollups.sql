@@ -52,7 +52,21 @@ select (hour + $4) / $5, provider, cast(sum(accepted) as bigint), cast(sum(gone)
 from site_totals where site_id = $1 and hour >= $2 and hour < $3
 group by (hour + $4) / $5, provider;
 
--- name: by_hour
-select hour, variant, provider, kind, cast(sum(n) as bigint) from rollups
+-- name: by_kind
+select variant, provider, kind, cast(sum(n) as bigint) from rollups
 where site_id = $1 and message_id in ids($2)
-group by hour, variant, provider, kind;
+group by variant, provider, kind;
+
+-- name: hours
+select min(hour), max(hour) from rollups where site_id = $1 and message_id in ids($2);
+
+-- name: kinds_by_part
+select (hour + $5) / $6, kind, cast(sum(n) as bigint) from rollups
+where site_id = $1 and message_id in ids($2) and hour >= $3 and hour < $4
+group by (hour + $5) / $6, kind;
+
+-- name: count_started
+-- The conditions of the index, word for word.
+select count(*) from messages /* sqlite: indexed by messages_started */
+where site_id = $1 and started_at >= $2 and started_at < $3
+    and started_at is not null and kind <> 'test' and kind <> 'withdrawal';

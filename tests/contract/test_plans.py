@@ -226,7 +226,30 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ("site_hours", "of_sites", ([1],), ["site_hours USING PRIMARY KEY (site_id=?)"]),
     ("rollups", "add_many", _ROWS, []),
     ("subscriptions", "revert_gone", _ROWS, ["subscriptions USING PRIMARY KEY (site_id=? AND id=?)"]),
-    ("rollups", "by_hour", (1, [2]), ["rollups USING PRIMARY KEY (site_id=? AND message_id=?)"]),
+    ("rollups", "by_kind", (1, [2]), ["rollups USING PRIMARY KEY (site_id=? AND message_id=?)"]),
+    ("rollups", "hours", (1, [2]), ["rollups USING PRIMARY KEY (site_id=? AND message_id=?)"]),
+    (
+        "rollups",
+        "kinds_by_part",
+        (1, [2], 3, 4, 5, 6),
+        ["rollups USING PRIMARY KEY (site_id=? AND message_id=?)"],
+    ),
+    (
+        "rollups",
+        "count_started",
+        (1, 2, 3),
+        ["messages USING COVERING INDEX messages_started (site_id=? AND started_at>? AND started_at<?)"],
+    ),
+    (
+        "families",
+        "of_message",
+        (1, 2, 3),
+        [
+            "automation_rounds USING PRIMARY KEY (site_id=? AND step_id=?)",
+            "messages USING INDEX messages_of_series (parent_id=?)",
+            "m USING INTEGER PRIMARY KEY (rowid=?)",
+        ],
+    ),
     (
         "events",
         "displayed_last",
@@ -477,7 +500,9 @@ MAY_SORT = {
     "messages.due",
     "messages.live",
     "rollups.by_variant",
-    "rollups.by_hour",
+    "rollups.by_kind",
+    "rollups.kinds_by_part",
+    "families.of_message",
     "rollups.by_part",  # what it sorts is what an overview may read (docs/statistics.md has the figures)
     "growth.by_part",
     "breakdowns.of_messages",

@@ -178,8 +178,10 @@ async def _check_message(
     database: Database, id: int, raw: Counter[tuple[int, str]], reported: Sequence[Row]
 ) -> None:
     counted: Counter[tuple[int, str]] = Counter()
-    for hour, _, _, kind, n in await database.read(lambda tx: rollups.by_hour(tx, SITE, [id])):
-        counted[hour, kind] += n
+    end = NOW + 100 * HOUR
+    parts = await database.read(lambda tx: rollups.kinds_by_part(tx, SITE, [id], NOW, end, 0, HOUR))
+    for part, kind, n in parts:
+        counted[part * HOUR, kind] += n
     assert {key: n for key, n in counted.items() if n and key[1] != "retrying"} == raw
     told = await database.read(lambda tx: breakdowns.of_messages(tx, SITE, [id]))
     for dimension in (Dimension.BROWSER, Dimension.COUNTRY):

@@ -136,8 +136,8 @@ async def test_a_deleted_site_is_purged_in_small_steps_and_nobody_else(database:
         steps.append(removed)
 
     assert max(steps) <= 10
-    # 25 each of events, deliveries, subscriptions; 3 rollups, 2 totals of the site, 1 of its growth, 4 breakdowns;
-    # 24 looks; one each of six others and the site.
+    # 25 each of events, deliveries, subscriptions; 3 rollups, 2 totals of the site, 1 of its growth,
+    # 4 breakdowns; 24 looks; one each of six others and the site.
     assert sum(steps) == 75 + 3 + 7 + 24 + 7
     assert await database.read(lambda tx: subscriptions.count_by_state(tx, SITE)) == {}
     assert await database.read(lambda tx: rollups.of_message(tx, SITE, SITE)) == []
