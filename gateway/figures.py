@@ -1,27 +1,28 @@
-"""Metrics across processes: senders report theirs through the database, whoever is scraped shows them all.
+"""Metrics across processes: all report through the database, whoever is scraped shows those of senders.
 
 A sender's samples carry the label `sender`; those of the process that is scraped do not. Nothing has to be
-configured, and it works for senders on other machines, too.
+configured, and it works for senders on other machines, too. Processes that answer requests are scraped
+themselves: they report only what `/v1/system` shows.
 """
 
 import asyncio
 import os
-import resource
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct, json
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
 from gateway.context import Context
 from gateway.logs import Log
-from storage import senders
+from gateway.process import Role
+from storage import processes
 from storage.database import Transaction
 from storage.errors import StorageUnavailable
-from storage.senders import Sender
+from storage.processes import Process
 
 log = Log(__name__)
 
@@ -29,41 +30,74 @@ METRICS_TYPE: Final = "text/plain; version=0.0.4"
 REPORT_EVERY: Final = 5.0  # seconds
 ALIVE: Final = 15_000  # ms since the last report: two may be lost
 FORGOTTEN: Final = 3_600_000  # ms
+SHOWN_OF_OTHERS: Final = (
+    "gateway_cpu_seconds",
+    "gateway_events_waiting",
+    "gateway_memory_bytes",
+    "gateway_open_files",
+    "gateway_process_info",
+)
 
 
-class Figure(Struct, array_like=True, frozen=True):
-    """One sample. Its family's name, help and type go with it, because the reader may know the family not."""
-
-    family: str
-    documentation: str
-    kind: str
+class Figure(NamedTuple):
     name: str
     labels: dict[str, str]
     value: float
 
 
-_decode = json.Decoder(list[Figure]).decode
+class Family(Struct, array_like=True, frozen=True):
+    """With help and type, because the reader may know the family not."""
+
+    name: str
+    documentation: str
+    kind: str
+    samples: list[Figure]
 
 
-def write_figures(registry: CollectorRegistry) -> str:
-    """All samples of a process as JSON, and what it has used of the machine."""
-    figures = [
-        Figure(family.name, family.documentation, family.type, sample.name, sample.labels, sample.value)
-        for family in (*registry.collect(), *_use())
-        for sample in family.samples
-        if not sample.name.endswith("_created")
+_decode = json.Decoder(list[Family]).decode
+
+
+def write_figures(registry: CollectorRegistry, role: Role = Role.SEND) -> str:
+    """The samples of a process as JSON."""
+    families = [
+        Family(
+            family.name,
+            family.documentation,
+            family.type,
+            [
+                Figure(sample.name, sample.labels, sample.value)
+                for sample in family.samples
+                if not sample.name.endswith("_created")
+            ],
+        )
+        for family in registry.collect()
+        if role is Role.SEND or family.name in SHOWN_OF_OTHERS
     ]
-    return json.encode(figures).decode()
+    return json.encode(families).decode()
+
+
+def read_figures(figures: str) -> Mapping[str, Sequence[Figure]]:
+    """What `write_figures` wrote, by the samples' names."""
+    found: dict[str, list[Figure]] = {}
+    for family in _decode(figures):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample)
+    return found
+
+
+async def living(context: Context) -> Sequence[Process]:
+    """All processes that have reported of late. Raises StorageUnavailable."""
+    since = context.clock.now() - ALIVE
+    return await context.database.read(lambda tx: processes.seen_since(tx, since))
 
 
 async def render_metrics(context: Context) -> bytes:
     """This process' metrics and those of every living sender, as Prometheus reads them."""
-    since = context.clock.now() - ALIVE
     try:
-        living = await context.database.read(lambda tx: senders.seen_since(tx, since))
+        senders = [each for each in await living(context) if each.role == Role.SEND]
     except StorageUnavailable:
-        living = []  # the rest is worth showing all the more
-    return generate_latest(_Together(context.registry, living))
+        senders = []  # the rest is worth showing all the more
+    return generate_latest(_Together(context.registry, senders))
 
 
 async def render_own(context: Context) -> bytes:
@@ -72,9 +106,9 @@ async def render_own(context: Context) -> bytes:
 
 
 @asynccontextmanager
-async def reported(context: Context, owner: str) -> AsyncIterator[None]:
+async def reported(context: Context, owner: str, role: Role) -> AsyncIterator[None]:
     """While inside, this process' figures are in the database, at most REPORT_EVERY seconds old."""
-    task = asyncio.create_task(_report(context, owner), name="sender-figures")
+    task = asyncio.create_task(_report(context, owner, role), name="figures")
     try:
         yield
     finally:
@@ -82,19 +116,19 @@ async def reported(context: Context, owner: str) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await task
         with suppress(StorageUnavailable):
-            await context.database.write(lambda tx: senders.forget(tx, owner))
+            await context.database.write(lambda tx: processes.forget(tx, owner))
 
 
-async def _report(context: Context, owner: str) -> None:
+async def _report(context: Context, owner: str, role: Role) -> None:
     started_at = context.clock.now()
     while True:
         now = context.clock.now()
-        figures = write_figures(context.registry)
-        sender = Sender(owner, socket.gethostname(), os.getpid(), started_at, now, figures)
+        figures = write_figures(context.registry, role)
+        process = Process(owner, role.value, socket.gethostname(), os.getpid(), started_at, now, figures)
 
-        async def body(tx: Transaction, sender: Sender = sender, now: int = now) -> None:
-            await senders.report(tx, sender)
-            await senders.forget_unseen(tx, now - FORGOTTEN)
+        async def body(tx: Transaction, process: Process = process, now: int = now) -> None:
+            await processes.report(tx, process)
+            await processes.forget_unseen(tx, now - FORGOTTEN)
 
         try:
             await context.database.write(body)
@@ -106,29 +140,17 @@ async def _report(context: Context, owner: str) -> None:
 class _Together:
     """What `generate_latest` wants of a registry: families, each once, with the samples of all processes."""
 
-    def __init__(self, own: CollectorRegistry, others: Sequence[Sender]) -> None:
+    def __init__(self, own: CollectorRegistry, others: Sequence[Process]) -> None:
         self._own = own
         self._others = others
 
     def collect(self) -> Iterator[Metric]:
-        families = {family.name: family for family in (*self._own.collect(), *_use())}
+        families = {family.name: family for family in self._own.collect()}
         for other in self._others:
-            for figure in _decode(other.figures):
-                family = families.get(figure.family)
+            for told in _decode(other.figures):
+                family = families.get(told.name)
                 if family is None:
-                    family = families[figure.family] = Metric(
-                        figure.family, figure.documentation, figure.kind
-                    )
-                family.add_sample(figure.name, {**figure.labels, "sender": other.owner}, figure.value)
+                    family = families[told.name] = Metric(told.name, told.documentation, told.kind)
+                for sample in told.samples:
+                    family.add_sample(sample.name, {**sample.labels, "sender": other.owner}, sample.value)
         yield from families.values()
-
-
-def _use() -> Iterator[Metric]:
-    """CPU and memory of this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    yield CounterMetricFamily(
-        "gateway_cpu_seconds", "CPU time, user and system.", value=used.ru_utime + used.ru_stime
-    )
-    yield GaugeMetricFamily(
-        "gateway_peak_memory_bytes", "The most memory it ever held.", value=used.ru_maxrss * 1024
-    )

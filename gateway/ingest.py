@@ -156,12 +156,13 @@ class EventIngest:
     async def _write(self, group: Sequence[Event], answers: Collection[asyncio.Future[None]]) -> None:
         try:
             zones = await self._zones(group)
-            await self._database.write(lambda tx: events.record(tx, group, zones))
+            counted = await self._database.write(lambda tx: events.record(tx, group, zones))
         except Exception as exc:  # whatever it is, it is the answer of those who wait, and they are told
             self.counts.refused["not_stored"] += len(group)
             _fail(answers, exc)
         else:
             self.counts.recorded += len(group)
+            self.counts.counted += counted
             for answer in answers:
                 if not answer.done():
                     answer.set_result(None)

@@ -18,6 +18,7 @@ from gateway.api.documents import add_documents
 from gateway.api.doorkeeper import DOORKEEPER, Doorkeeper, check_access
 from gateway.api.headers import ANY_ORIGIN, add_headers, options_handler
 from gateway.api.problems import problems
+from gateway.api.requests import RequestCounts, counted
 from gateway.api.route import JSON, Call, Cors, Reply, Route, path_id
 from gateway.context import Context
 from gateway.estimates import Estimates
@@ -41,7 +42,9 @@ _encode = msgspec.json.Encoder().encode
 
 def build_application(context: Context, *, live_limits: LiveLimits | None = None) -> web.Application:
     """Everything that `serve` and `api` answer. The caller opens and closes what `context` holds."""
-    app = web.Application(middlewares=[problems])
+    requests = RequestCounts()
+    context.registry.register(requests)
+    app = web.Application(middlewares=[counted(requests), problems])
     app[CONTEXT] = context
     app[DOORKEEPER] = Doorkeeper(context.database, context.clock, context.master_key)
     app[ESTIMATES] = Estimates(context)

@@ -21,10 +21,12 @@ from gateway.commands.sites import show_admin_token
 from gateway.context import Context
 from gateway.delivery.sender import run_sender
 from gateway.figures import METRICS_TYPE, render_metrics, render_own, reported
+from gateway.histograms import DatabaseCollector
 from gateway.live import LiveLimits
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.openfiles import Acceptor, OpenFilesCollector, derive_budget, listen, raise_limit
+from gateway.process import ProcessCollector, Role
 from gateway.scheduler.scheduler import run_scheduler
 from gateway.settings import Settings
 from gateway.supervise import Patience, Supervisor, exit_on_parent_death
@@ -40,11 +42,11 @@ MOST_STREAMS = 100  # they stay open: seven of eight connections are for request
 
 
 async def serve(settings: Settings, args: Namespace) -> None:
-    await _answer(settings, args, settings.senders)
+    await _answer(settings, args, Role.SERVE, settings.senders)
 
 
 async def api(settings: Settings, args: Namespace) -> None:
-    await _answer(settings, args, 0)
+    await _answer(settings, args, Role.API, 0)
 
 
 async def send(settings: Settings, args: Namespace) -> None:
@@ -59,7 +61,12 @@ async def send(settings: Settings, args: Namespace) -> None:
         limits = TransportLimits(connections=min(MOST_PUSH_CONNECTIONS, budget.outbound))
         transport = make_transport(settings, limits)
         owner = args.owner or _owner("sender")
-        async with reported(context, owner), _metrics_listener(context, render_own, listens=not child):
+        _show_process(context, Role.SEND)
+        metrics.registry.register(OpenFilesCollector(budget))
+        async with (
+            reported(context, owner, Role.SEND),
+            _metrics_listener(context, render_own, listens=not child),
+        ):
             await run_sender(context, transport, stop, owner=owner, metrics=metrics)
 
 
@@ -68,7 +75,7 @@ async def migrate(settings: Settings, _: Namespace) -> None:
         print(f"The schema is up to date ({context.database.dialect}).")
 
 
-async def _answer(settings: Settings, args: Namespace, senders: int) -> None:
+async def _answer(settings: Settings, args: Namespace, role: Role, senders: int) -> None:
     """The HTTP API and the scheduler, and `senders` child processes; until SIGTERM or SIGINT."""
     budget = derive_budget(raise_limit(), serves=True, children=senders)
     metrics = Metrics()
@@ -92,7 +99,12 @@ async def _answer(settings: Settings, args: Namespace, senders: int) -> None:
                 raise RuntimeError("a runner that was set up has a server")
             acceptor = Acceptor(listen(settings.host, settings.port), runner.server, budget.inbound)
             metrics.registry.register(OpenFilesCollector(budget, acceptor))
-            async with _metrics_listener(context, render_metrics), asyncio.TaskGroup() as tasks:
+            _show_process(context, role)
+            async with (
+                reported(context, _owner(role), role),
+                _metrics_listener(context, render_metrics),
+                asyncio.TaskGroup() as tasks,
+            ):
                 running = [
                     tasks.create_task(acceptor.run(), name="accept"),
                     tasks.create_task(supervisor.run(), name="senders"),
@@ -114,6 +126,11 @@ async def _answer(settings: Settings, args: Namespace, senders: int) -> None:
         finally:
             await runner.cleanup()
     log.info("gateway.stopped")
+
+
+def _show_process(context: Context, role: Role) -> None:
+    context.registry.register(ProcessCollector(role))
+    context.registry.register(DatabaseCollector(context.database.timings))
 
 
 def _supervise(context: Context, args: Namespace, senders: int) -> Supervisor:

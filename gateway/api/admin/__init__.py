@@ -18,6 +18,7 @@ from gateway.api.admin import (
     sites,
     stats,
     subscriptions,
+    system,
     templates,
     throttles,
     tokens,
@@ -45,4 +46,5 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *throttles.ROUTES,
     *audit.ROUTES,
     *health.ROUTES,
+    *system.ROUTES,
 )

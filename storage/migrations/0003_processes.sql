@@ -1,6 +1,7 @@
--- Which senders live, wherever they run, and what they count: their processes have no port of their own.
-create table senders (
+-- Which processes live, wherever they run, and what they count: senders have no port of their own.
+create table processes (
     owner text primary key,
+    role text not null,
     host text not null,
     pid bigint not null,
     started_at bigint not null,
