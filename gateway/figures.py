@@ -8,7 +8,7 @@ themselves: they report only what `/v1/system` shows.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
@@ -91,18 +91,14 @@ async def living(context: Context) -> Sequence[Process]:
     return await context.database.read(lambda tx: processes.seen_since(tx, since))
 
 
-async def render_metrics(context: Context) -> bytes:
-    """This process' metrics and those of every living sender, as Prometheus reads them."""
-    try:
-        senders = [each for each in await living(context) if each.role == Role.SEND]
-    except StorageUnavailable:
-        senders = []  # the rest is worth showing all the more
-    return generate_latest(_Together(context.registry, senders))
-
-
 async def render_own(context: Context) -> bytes:
     """This process' metrics alone: a sender's own port, where it must not be counted twice."""
-    return generate_latest(_Together(context.registry, []))
+    return render(context.registry, (), ())
+
+
+def render(own: CollectorRegistry, others: Sequence[Process], more: Iterable[Metric]) -> bytes:
+    """As Prometheus reads them: a process' own metrics, those of others under their names, and `more`."""
+    return generate_latest(_Together(own, others, more))
 
 
 @asynccontextmanager
@@ -140,12 +136,13 @@ async def _report(context: Context, owner: str, role: Role) -> None:
 class _Together:
     """What `generate_latest` wants of a registry: families, each once, with the samples of all processes."""
 
-    def __init__(self, own: CollectorRegistry, others: Sequence[Process]) -> None:
+    def __init__(self, own: CollectorRegistry, others: Sequence[Process], more: Iterable[Metric]) -> None:
         self._own = own
+        self._more = more
         self._others = others
 
     def collect(self) -> Iterator[Metric]:
-        families = {family.name: family for family in self._own.collect()}
+        families = {family.name: family for family in (*self._own.collect(), *self._more)}
         for other in self._others:
             for told in _decode(other.figures):
                 family = families.get(told.name)

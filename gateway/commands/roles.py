@@ -20,7 +20,7 @@ from gateway.commands.readiness import all_run, goes_on, somebody_sends
 from gateway.commands.sites import show_admin_token
 from gateway.context import Context
 from gateway.delivery.sender import run_sender
-from gateway.figures import METRICS_TYPE, render_metrics, render_own, reported
+from gateway.figures import METRICS_TYPE, render_own, reported
 from gateway.histograms import DatabaseCollector
 from gateway.live import LiveLimits
 from gateway.logs import Log
@@ -28,6 +28,7 @@ from gateway.metrics import Metrics
 from gateway.openfiles import Acceptor, OpenFilesCollector, derive_budget, listen, raise_limit
 from gateway.process import ProcessCollector, Role
 from gateway.scheduler.scheduler import run_scheduler
+from gateway.scrape import render_metrics
 from gateway.settings import Settings
 from gateway.supervise import Patience, Supervisor, exit_on_parent_death
 from gateway.webpush import TransportLimits

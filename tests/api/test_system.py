@@ -1,7 +1,8 @@
 """What the gateway says of itself: to its admins, and to Prometheus."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from gateway.figures import write_figures
 from gateway.histograms import DatabaseCollector
 from gateway.metrics import Metrics
 from gateway.process import ProcessCollector, Role
+from gateway.scrape import render_metrics
 from storage import processes, throttles
 from storage.processes import Process
 from storage.throttles import EVERY_SITE, FOR_GOOD, MASS_GONE
 from tests.api.conftest import Api
 from tests.fakes.clock import FakeClock
+from tests.fakes.flaky_database import FlakyDatabase
 
 
 def sender() -> CollectorRegistry:
@@ -134,6 +137,30 @@ async def test_what_strangers_ask_for_is_no_label(api: Api, method: str, path: s
         r'^gateway_requests_total\{method="any",route="none",status="40[45]"\} 1\.0$', text, re.M
     )
     assert "wp-login" not in text
+
+
+async def test_a_scrape_shows_what_stands_still(
+    api: Api, site: str, context: Context, clock: FakeClock
+) -> None:
+    await api.new_message(site)
+    await hold(context, "mozilla", clock.now() + 60_000, "breaker", 1)
+    text = await scraped(api)
+    assert 'gateway_messages{state="scheduled"} 1.0' in text
+    assert 'gateway_messages{state="paused"} 0.0' in text
+    assert 'gateway_provider_breaker{provider="mozilla",state="open"} 1.0' in text
+    assert 'gateway_provider_breaker{provider="mozilla",state="closed"} 0.0' in text
+    assert 'gateway_provider_breaker{provider="fcm",state="closed"} 1.0' in text
+    assert "gateway_keys_paused 0.0" in text
+
+
+async def test_a_scrape_without_a_database_shows_the_process(
+    serve: Callable[[Context], Awaitable[Api]], context: Context
+) -> None:
+    flaky = FlakyDatabase(context.database)
+    context.registry.register(ProcessCollector(Role.API))
+    await serve(replace(context, database=flaky))
+    flaky.down = True
+    assert b"gateway_cpu_seconds_total" in await render_metrics(replace(context, database=flaky))
 
 
 async def test_transactions_are_timed_with_the_wait_for_their_lock_apart(

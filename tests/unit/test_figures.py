@@ -9,9 +9,10 @@ import pytest
 
 from gateway import figures
 from gateway.context import Context
-from gateway.figures import ALIVE, living, read_figures, render_metrics, render_own, reported
+from gateway.figures import ALIVE, living, read_figures, render_own, reported
 from gateway.metrics import Metrics
 from gateway.process import ProcessCollector, Role
+from gateway.scrape import render_metrics
 from storage import processes
 from storage.processes import Process
 from tests.eventually import eventually

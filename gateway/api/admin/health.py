@@ -5,7 +5,8 @@ from msgspec import Struct
 
 from gateway.api.doorkeeper import require_all_sites
 from gateway.api.route import Call, Reply, route
-from gateway.figures import METRICS_TYPE, render_metrics
+from gateway.figures import METRICS_TYPE
+from gateway.scrape import render_metrics
 from storage import meta
 from storage.database import Transaction
 from storage.errors import StorageUnavailable

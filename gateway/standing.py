@@ -1,0 +1,49 @@
+"""What the database knows of the whole gateway, read for each scrape: messages, keys, push services."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from gateway.context import Context
+from gateway.system import Breaker, breaker_of
+from storage import throttles, work
+from storage.batches import PROVIDERS
+from storage.database import Transaction
+from storage.throttles import EVERY_SITE, Throttle
+from storage.work import Work
+
+
+class Standing(NamedTuple):
+    work: Work
+    providers: Sequence[Throttle]
+
+
+async def read_standing(context: Context) -> Sequence[Metric]:
+    """The same whichever process is asked: not to be added up. Raises StorageUnavailable."""
+
+    async def body(tx: Transaction) -> Standing:
+        return Standing(await work.counts(tx), await throttles.of_site(tx, EVERY_SITE))
+
+    found = await context.database.read(body)
+    return _families(found, context.clock.now())
+
+
+def _families(found: Standing, now: int) -> Sequence[Metric]:
+    messages = GaugeMetricFamily(
+        "gateway_messages", "Messages of all sites that have not ended.", labels=["state"]
+    )
+    for state in ("sending", "paused", "scheduled"):
+        messages.add_metric([state], getattr(found.work, state))
+    breakers = GaugeMetricFamily(
+        "gateway_provider_breaker", "1 for the state that a push service is in.", labels=["provider", "state"]
+    )
+    holds = {each.provider: each for each in found.providers}
+    for provider in PROVIDERS:
+        state_now = breaker_of(holds.get(provider), now)
+        for state in Breaker:
+            breakers.add_metric([provider, state], float(state is state_now))
+    keys = GaugeMetricFamily(
+        "gateway_keys_paused", "Keys that push services refused.", value=found.work.paused_keys
+    )
+    return messages, breakers, keys
