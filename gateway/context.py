@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.master_key import MasterKey
 from gateway.rates import RecentRates
 from gateway.settings import Settings
+from gateway.webhooks.interest import Interest
 from gateway.webpush import PushHosts
 from storage.database import Database
 from storage.ids import IdSource
@@ -26,5 +27,6 @@ class Context:
     push_hosts: PushHosts
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     recent_rates: RecentRates = field(default_factory=RecentRates)
+    interest: Interest = field(default_factory=Interest)  # of webhooks
     # Each says why this process should get no requests now, or None; the database is looked at anyway.
     readiness: tuple[Callable[[], str | None], ...] = ()

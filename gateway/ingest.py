@@ -20,10 +20,13 @@ from gateway.master_key import MasterKey
 from gateway.site_cache import SiteCache
 from gateway.site_settings import read_settings
 from gateway.tokens import EVENT_TOKENS, EventToken, EventTokenRefusal, EventTokenRefused, read_event_token
+from gateway.webhooks.facts import tell_of_events
+from gateway.webhooks.interest import Interest
 from storage import events
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.errors import NotFound as NotStored
 from storage.events import Event, EventKind
+from storage.outbox import Wanted
 
 KINDS = ("displayed", "clicked", "closed")
 MAX_REPORTS = 50
@@ -64,12 +67,14 @@ class EventIngest:
         clock: Clock,
         *,
         capacity: int = _CAPACITY,
+        interest: Interest | None = None,
     ) -> None:
         self._database = database
         self._sites = sites
         self._master_key = master_key
         self._clock = clock
         self._capacity = capacity
+        self._interest = interest or Interest()
         self._waiting: deque[tuple[Sequence[Event], asyncio.Future[None]]] = deque()
         self._size = 0
         self.counts = EventCounts()
@@ -156,7 +161,8 @@ class EventIngest:
     async def _write(self, group: Sequence[Event], answers: Collection[asyncio.Future[None]]) -> None:
         try:
             zones = await self._zones(group)
-            counted = await self._database.write(lambda tx: events.record(tx, group, zones))
+            wanted = await self._interest.look(self._database, self._clock)
+            counted = await self._database.write(lambda tx: _record(tx, group, zones, wanted))
         except Exception as exc:  # whatever it is, it is the answer of those who wait, and they are told
             self.counts.refused["not_stored"] += len(group)
             _fail(answers, exc)
@@ -177,6 +183,13 @@ class EventIngest:
 
     def _key_of(self, site_id: int) -> bytes:
         return self._master_key.derive(EVENT_TOKENS, site_id)
+
+
+async def _record(tx: Transaction, group: Sequence[Event], zones: Mapping[int, str], wanted: Wanted) -> int:
+    counted = await events.record_first(tx, group, zones)
+    if wanted:
+        await tell_of_events(tx, counted, wanted)
+    return len(counted)
 
 
 def _fail(answers: Iterable[asyncio.Future[None]], exc: Exception) -> None:

@@ -50,7 +50,14 @@ class CustomEvent:
 
 
 async def record(tx: Transaction, events: Sequence[Event], zones: Mapping[int, str] = _NO_ZONES) -> int:
-    """Stores those that are the first of their (message, subscription, kind) and counts them; how many were.
+    """As `record_first`; how many they were."""
+    return len(await record_first(tx, events, zones))
+
+
+async def record_first(
+    tx: Transaction, events: Sequence[Event], zones: Mapping[int, str] = _NO_ZONES
+) -> Sequence[Event]:
+    """Stores those that are the first of their (message, subscription, kind) and counts them: which ones.
 
     The provider in the rollup is the subscription's, "other" when the subscription is no more. `zones` are
     those of sites, for visitors whose own zone is not known.
@@ -59,7 +66,7 @@ async def record(tx: Transaction, events: Sequence[Event], zones: Mapping[int, s
     for event in events:
         first.setdefault((event.message_id, event.subscription_id, event.kind.value), event)
     if not first:
-        return 0
+        return ()
     rows = [
         (e.site_id, e.message_id, e.subscription_id, e.kind.value, e.variant, e.action, e.at)
         for e in sorted(first.values(), key=lambda e: (e.message_id, e.subscription_id))
@@ -89,7 +96,7 @@ async def record(tx: Transaction, events: Sequence[Event], zones: Mapping[int, s
         ],
     )
     await breakdowns.add(tx, _broken_down(stored, found))
-    return len(stored)
+    return stored
 
 
 def _broken_down(stored: Sequence[Event], found: Mapping[Row, Row]) -> Iterator[Told]:

@@ -52,6 +52,8 @@ class Kind(StrEnum):
     CATEGORY = "cat"
     SEGMENT = "seg"
     TEMPLATE = "tpl"
+    WEBHOOK = "whk"
+    DELIVERY = "whd"  # of a webhook
     TOKEN = "tok"  # noqa: S105 - a prefix, no secret
 
 

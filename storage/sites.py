@@ -14,6 +14,10 @@ _SQL = load("sites")
 
 # What belongs to a site and is purged after it, children before parents. Constants, never user input.
 _PURGED = (
+    "outbox",
+    "webhook_deliveries",
+    "webhook_types",
+    "webhooks",
     "custom_events",
     "events",
     "deliveries",

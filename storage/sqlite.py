@@ -260,6 +260,10 @@ def _sweep_after_reboot(connection: sqlite3.Connection) -> None:
         connection.execute(
             "update webhook_deliveries set lease_owner = null, lease_until = null where lease_owner is not null"
         )
+        connection.execute(
+            "update webhook_deliveries set lease_owner = null, lease_until = null"
+            " where lease_owner is not null"
+        )
         connection.execute("delete from leases")
         connection.execute("insert or replace into meta values ('boot', ?)", (boot,))
         connection.execute("commit")

@@ -55,7 +55,7 @@ def add_browsers(app: web.Application, context: Context) -> None:
     """The state behind `Call.request.app[BROWSERS]`; events are written while the application runs."""
     clock = context.clock
     known = SiteCache(context.database, clock)
-    ingest = EventIngest(context.database, known, context.master_key, clock)
+    ingest = EventIngest(context.database, known, context.master_key, clock, interest=context.interest)
     context.registry.register(EventsCollector(ingest.counts, lambda: ingest.waiting))
     app[BROWSERS] = Browsers(
         sites=known,

@@ -43,6 +43,8 @@ PATH_KINDS = {
     "token": Kind.TOKEN,
     "segment": Kind.SEGMENT,
     "category": Kind.CATEGORY,
+    "webhook": Kind.WEBHOOK,
+    "delivery": Kind.DELIVERY,
 }
 _PARAMETERS = {kind: name for name, kind in PATH_KINDS.items()}
 

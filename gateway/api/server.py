@@ -17,6 +17,7 @@ from gateway.api.browser import add_browsers
 from gateway.api.documents import add_documents
 from gateway.api.doorkeeper import DOORKEEPER, Doorkeeper, check_access
 from gateway.api.headers import ANY_ORIGIN, add_headers, options_handler
+from gateway.api.outbound import add_outbound
 from gateway.api.problems import problems
 from gateway.api.requests import RequestCounts, counted
 from gateway.api.route import JSON, Call, Cors, Reply, Route, path_id
@@ -24,6 +25,7 @@ from gateway.context import Context
 from gateway.estimates import Estimates
 from gateway.limits import AddressLimiter
 from gateway.live import Live, LiveLimits
+from gateway.outbound import Outbound
 from storage.ids import Kind
 
 CONTEXT = web.AppKey("context", Context)
@@ -48,6 +50,7 @@ def build_application(context: Context, *, live_limits: LiveLimits | None = None
     app[CONTEXT] = context
     app[DOORKEEPER] = Doorkeeper(context.database, context.clock, context.master_key)
     app[ESTIMATES] = Estimates(context)
+    add_outbound(app, Outbound())
     add_browsers(app, context)
     add_live(app, Live(context, show_live, live_limits or LiveLimits()))
     app.on_response_prepare.append(add_headers)

@@ -20,6 +20,8 @@ from gateway.commands.readiness import all_run, goes_on, somebody_sends
 from gateway.commands.sites import show_admin_token
 from gateway.context import Context
 from gateway.delivery.sender import run_sender
+from gateway.dispatch.dispatcher import run_dispatcher
+from gateway.dispatch.metrics import WebhookMetrics
 from gateway.figures import METRICS_TYPE, render_own, reported
 from gateway.histograms import DatabaseCollector
 from gateway.live import LiveLimits
@@ -27,6 +29,7 @@ from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.openfiles import Acceptor, OpenFilesCollector, derive_budget, listen, raise_limit
 from gateway.process import ProcessCollector, Role
+from gateway.outbound import Outbound
 from gateway.scheduler.scheduler import run_scheduler
 from gateway.scrape import render_metrics
 from gateway.settings import Settings
@@ -112,6 +115,14 @@ async def _answer(settings: Settings, args: Namespace, role: Role, senders: int)
                 ]
                 scheduler = run_scheduler(context, stop, owner=_owner("scheduler"), metrics=metrics)
                 parts += [running[0], tasks.create_task(scheduler, name="scheduler")]
+                webhooks = run_dispatcher(
+                    context,
+                    stop,
+                    owner=_owner("webhooks"),
+                    outbound=Outbound(),
+                    metrics=WebhookMetrics(metrics.registry),
+                )
+                parts.append(tasks.create_task(webhooks, name="webhooks"))
                 log.info(
                     "gateway.ready",
                     url=settings.public_url,

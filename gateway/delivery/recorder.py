@@ -10,6 +10,8 @@ from gateway.delivery.retry import RetryPolicy
 from gateway.delivery.unrecorded import Hold, Unrecorded
 from gateway.logs import Log
 from gateway.metrics import Metrics
+from gateway.webhooks.facts import tell_of_pushes
+from gateway.webhooks.interest import Interest
 from gateway.webpush import Reply, Verdict
 from storage import batches, deliveries, keys, recent_pushes, subscriptions, throttles, withdrawals
 from storage.batches import MAX_MEMBERS
@@ -18,6 +20,7 @@ from storage.deliveries import Outcome
 from storage.errors import StorageUnavailable
 from storage.ids import IdSource
 from storage.keys import KeyState
+from storage.outbox import Wanted
 
 log = Log(__name__)
 
@@ -44,6 +47,7 @@ class Recorder:
         policy: RetryPolicy,
         random: Callable[[], float],
         flush_after: float,
+        interest: Interest | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -53,6 +57,7 @@ class Recorder:
         self._policy = policy
         self._random = random
         self._flush_after = flush_after
+        self._interest = interest or Interest()
         self._gathering = self._new()
         self._flushing: Unrecorded | None = None
         self._due = asyncio.Event()
@@ -164,8 +169,9 @@ class Recorder:
 
     async def _store(self, unrecorded: Unrecorded, batch_ids: Sequence[int], now: int) -> None:
         """Who accepted is no part of the account, and takes PostgreSQL as long as all the rest: meanwhile."""
+        wanted = await self._interest.look(self._database, self._clock)
         stored = await asyncio.gather(
-            self._database.write(lambda tx: _record(tx, unrecorded, batch_ids, self._owner)),
+            self._database.write(lambda tx: _record(tx, unrecorded, batch_ids, self._owner, wanted)),
             *([self._database.write(lambda tx: _accept(tx, unrecorded, now))] if unrecorded.accepted else ()),
             return_exceptions=True,  # wait for both: they must not meet those of the next attempt
         )
@@ -189,10 +195,14 @@ class Recorder:
             self._timer = None
 
 
-async def _record(tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[int], owner: str) -> None:
+async def _record(
+    tx: Transaction, unrecorded: Unrecorded, batch_ids: Sequence[int], owner: str, wanted: Wanted
+) -> None:
     """The one transaction. Always in the same order, so that two senders cannot deadlock on PostgreSQL."""
     fresh_ids = iter(batch_ids)
     changed = await deliveries.record(tx, unrecorded.results)
+    if wanted:
+        await tell_of_pushes(tx, unrecorded.results, changed, wanted)
     again = retry_batches(unrecorded.retries.values(), changed, fresh_ids)
     if unrecorded.finished:
         finished = sorted(flight.batch.id for flight in unrecorded.finished)

@@ -84,6 +84,7 @@ class Sender:
             policy,
             random,
             limits.flush_after,
+            context.interest,
         )
         self.pump = Pump(
             transport,

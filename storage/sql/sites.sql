@@ -83,6 +83,19 @@ delete from recipients where (site_id, list_id, external_id) in (select site_id,
 -- name: purge_recipient_lists
 delete from recipient_lists where (site_id, list_id, message_id) in (select site_id, list_id, message_id from recipient_lists where site_id = $1 limit $2);
 
+-- name: purge_outbox
+delete from outbox where id in (select id from outbox where site_id = $1 limit $2);
+
+-- name: purge_webhook_deliveries
+delete from webhook_deliveries where id in (select id from webhook_deliveries where site_id = $1 limit $2);
+
+-- name: purge_webhook_types
+delete from webhook_types where (site_id, type, webhook_id) in (
+    select site_id, type, webhook_id from webhook_types where site_id = $1 limit $2);
+
+-- name: purge_webhooks
+delete from webhooks where id in (select id from webhooks where site_id = $1 limit $2);
+
 -- name: purge_templates
 delete from templates where id in (select id from templates where site_id = $1 limit $2);
 

@@ -7,7 +7,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 
 class FakeNames(AbstractResolver):
-    """`asked` holds the names looked up. Each look-up gets the next of several answers; the last one stays."""
+    """`asked` holds the names looked up. Of several answers each look-up gets the next; the last stays."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

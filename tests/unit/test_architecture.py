@@ -20,7 +20,7 @@ ROOMS = {
     "gateway.openfiles": {"gateway.openfiles", "gateway.errors", "gateway.logs"},
 }
 # The outer rooms never know of one another: only gateway.app (and the commands it serves) puts them together.
-OUTER = ("gateway.api", "gateway.delivery", "gateway.scheduler")
+OUTER = ("gateway.api", "gateway.delivery", "gateway.dispatch", "gateway.scheduler")
 WIRING = ("gateway.app", "gateway.__main__", "gateway.commands")
 
 

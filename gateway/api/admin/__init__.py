@@ -22,6 +22,7 @@ from gateway.api.admin import (
     templates,
     throttles,
     tokens,
+    webhooks,
 )
 from gateway.api.route import Route
 
@@ -44,6 +45,7 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *live.ROUTES,
     *failures.ROUTES,
     *throttles.ROUTES,
+    *webhooks.ROUTES,
     *audit.ROUTES,
     *health.ROUTES,
     *system.ROUTES,
