@@ -29,6 +29,7 @@ from storage.events import Event, EventKind
 from storage.outbox import Wanted
 
 KINDS = ("displayed", "clicked", "closed")
+_KINDS = {kind: EventKind(kind) for kind in KINDS}
 MAX_REPORTS = 50
 MAX_AGE = 48 * 3_600  # seconds: how long a worker keeps what it could not deliver
 MAX_TOKEN_AGE = 60 * 24 * 3_600_000
@@ -38,6 +39,8 @@ _GATHER = 0.02
 _GROUP = 500
 _CAPACITY = 20_000  # events waiting: some 5 MB, and about a second of SQLite's work
 
+
+_MOST_KEYS = 10_000  # 100 bytes each
 
 _REASONS = {
     EventTokenRefusal.MALFORMED: "not one of ours",
@@ -77,6 +80,7 @@ class EventIngest:
         self._interest = interest or Interest()
         self._waiting: deque[tuple[Sequence[Event], asyncio.Future[None]]] = deque()
         self._size = 0
+        self._keys: dict[int, bytes] = {}
         self.counts = EventCounts()
         self._wake = asyncio.Event()
         self._closing = False
@@ -100,7 +104,8 @@ class EventIngest:
                 continue
             try:
                 token = read_event_token(report.token, self._key_of, now, MAX_TOKEN_AGE)
-                await self._sites.get(token.site_id)
+                if self._sites.kept(token.site_id) is None:
+                    await self._sites.get(token.site_id)
             except EventTokenRefused as exc:
                 self.counts.refused[exc.reason.value] += 1
                 errors.append(FieldError(f"[{place}].token", f"The token is {_REASONS[exc.reason]}."))
@@ -182,7 +187,15 @@ class EventIngest:
         return zones
 
     def _key_of(self, site_id: int) -> bytes:
-        return self._master_key.derive(EVENT_TOKENS, site_id)
+        """Kept for sites that were looked up a moment ago: strangers cannot fill the memory with guesses."""
+        key = self._keys.get(site_id)
+        if key is None:
+            key = self._master_key.derive(EVENT_TOKENS, site_id)
+            if self._sites.kept(site_id) is not None:
+                if len(self._keys) >= _MOST_KEYS:
+                    self._keys.clear()
+                self._keys[site_id] = key
+        return key
 
 
 async def _record(tx: Transaction, group: Sequence[Event], zones: Mapping[int, str], wanted: Wanted) -> int:
@@ -208,7 +221,7 @@ def _event(token: EventToken, report: EventReport, now: int) -> Event:
         message_id=token.message_id,
         subscription_id=token.subscription_id,
         variant=token.variant,
-        kind=EventKind(report.kind),
+        kind=_KINDS[report.kind],
         action=action,
         at=max(at, token.issued_at),  # nothing is displayed before it is sent
     )

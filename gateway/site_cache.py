@@ -17,16 +17,21 @@ class SiteCache:
         self._clock = clock
         self._kept: dict[int, tuple[float, Site]] = {}
 
+    def kept(self, site_id: int) -> Site | None:
+        """The site, if it was looked up a moment ago."""
+        kept = self._kept.get(site_id)
+        return kept[1] if kept is not None and self._clock.monotonic() - kept[0] < KEPT_FOR else None
+
     async def get(self, site_id: int) -> Site:
         """storage.errors.NotFound when there is none (any more)."""
-        now = self._clock.monotonic()
-        kept = self._kept.get(site_id)
-        if kept is not None and now - kept[0] < KEPT_FOR:
-            return kept[1]
+        kept = self.kept(site_id)
+        if kept is not None:
+            return kept
 
         async def look_up(tx: Transaction) -> Site:
             return await sites.get(tx, site_id)
 
+        now = self._clock.monotonic()
         self._kept.pop(site_id, None)
         site = await self._database.read(look_up)
         while len(self._kept) >= _MOST:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from storage import breakdowns, habits, rollups
 from storage.activity import hour_of_day
@@ -28,8 +29,7 @@ class EventKind(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     site_id: int
     message_id: int
     subscription_id: int

@@ -4,7 +4,7 @@ What the caller reads: `type`, `title`, `status`, `detail`, a stable `code`, the
 for invalid input. What the operator's log reads: the cause, under the same request id.
 """
 
-import secrets
+import random
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -53,7 +53,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    request[REQUEST_ID] = secrets.token_hex(8)
+    # Nobody gains by guessing it, and the system's generator takes ten times as long.
+    request[REQUEST_ID] = f"{random.getrandbits(64):016x}"
     try:
         return await handler(request)
     except GatewayError as exc:

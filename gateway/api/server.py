@@ -18,6 +18,7 @@ from gateway.api.documents import add_documents
 from gateway.api.doorkeeper import DOORKEEPER, Doorkeeper, check_access
 from gateway.api.headers import ANY_ORIGIN, add_headers, options_handler
 from gateway.api.outbound import add_outbound
+from gateway.api.no_content import NoContent
 from gateway.api.problems import problems
 from gateway.api.requests import RequestCounts, counted
 from gateway.api.route import JSON, Call, Cors, Reply, Route, path_id
@@ -143,5 +144,7 @@ def to_response(route: Route, answer: object) -> web.StreamResponse:
     if isinstance(answer, Reply):
         status, headers, answer = answer.status or status, answer.headers, answer.value
     if answer is None:
+        if status == 204 and headers is None and route.cors is Cors.ORIGIN:
+            return NoContent()
         return web.Response(status=status, headers=headers)
     return web.Response(status=status, headers=headers, body=_encode(answer), content_type=JSON)

@@ -23,6 +23,7 @@ from gateway.delivery.sender import run_sender
 from gateway.dispatch.dispatcher import run_dispatcher
 from gateway.dispatch.metrics import WebhookMetrics
 from gateway.figures import METRICS_TYPE, render_own, reported
+from gateway.garbage import spare_the_long_lived
 from gateway.histograms import DatabaseCollector
 from gateway.live import LiveLimits
 from gateway.logs import Log
@@ -123,6 +124,7 @@ async def _answer(settings: Settings, args: Namespace, role: Role, senders: int)
                     metrics=WebhookMetrics(metrics.registry),
                 )
                 parts.append(tasks.create_task(webhooks, name="webhooks"))
+                spare_the_long_lived()
                 log.info(
                     "gateway.ready",
                     url=settings.public_url,

@@ -176,7 +176,7 @@ async def test_too_many_waiting_events_are_refused_and_the_rest_is_written_at_th
     sites = SiteCache(database, context.clock)
     ingest = EventIngest(database, sites, context.master_key, context.clock, capacity=3)
     event = Event(1, 7, 1, 0, EventKind.DISPLAYED, None, 0)
-    first = asyncio.create_task(ingest.record([event, replace(event, subscription_id=2)]))
+    first = asyncio.create_task(ingest.record([event, event._replace(subscription_id=2)]))
     await asyncio.sleep(0)
     with pytest.raises(Unavailable) as refused:
         await ingest.record([event, event])

@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import json
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -198,6 +200,32 @@ async def test_a_worker_may_read_the_answer_wherever_it_runs(page: Page, sent: S
     assert answer.headers["Vary"] == "Origin"
     elsewhere = Page(page.api, page.site, None)
     assert (await elsewhere.report(event)).headers["Access-Control-Allow-Origin"] == "*"
+
+
+async def test_the_prepared_answer_is_the_one_that_the_framework_would_give(page: Page, sent: Sent) -> None:
+    event = {"token": sent.token(), "kind": "displayed"}
+    for asking in (
+        page,
+        Page(page.api, page.site, None),
+        Page(page.api, page.site, "https://caf\xe9.example"),
+    ):
+        prepared = await asking.report(event)
+        origin = {} if asking.origin is None else {"Origin": asking.origin}
+        ordinary = await page.api.call(
+            "POST",
+            "/v1/public/events",
+            204,
+            data=json.dumps(event),
+            headers={**origin, "Connection": "close"},
+        )
+        assert await prepared.read() == b""
+        headers = [
+            {name.lower(): value for name, value in each.headers.items()} for each in (prepared, ordinary)
+        ]
+        assert headers[1].pop("connection") == "close"
+        assert len({each.pop("x-request-id") for each in headers}) == 2
+        assert all(parsedate_to_datetime(each.pop("date")) for each in headers)
+        assert headers[0] == headers[1]
 
 
 async def test_guessing_tokens_is_slowed_down_and_a_blast_is_not(
