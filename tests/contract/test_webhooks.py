@@ -225,7 +225,7 @@ async def test_events_of_browsers_are_told_when_they_count(there: Database) -> N
     await add_sending(there)
     await there.write(lambda tx: subscriptions.register(tx, SITE, 1, new_subscription(1), NOW))
     seen = Event(SITE, MESSAGE, 1, 0, EventKind.DISPLAYED, None, NOW)
-    clicked = seen._replace(kind=EventKind.CLICKED, action="buy", at=NOW + 7)
+    clicked = Event(SITE, MESSAGE, 1, 0, EventKind.CLICKED, "buy", NOW + 7)
     wanted = {SITE: frozenset({"event.displayed", "event.clicked"})}
 
     async def body(tx: Transaction) -> None:
