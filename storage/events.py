@@ -76,7 +76,7 @@ async def record_first(
         for message_id, subscription_id, kind in await tx.fetch_rows(_SQL["record"], rows)
     ]
     if not stored:
-        return 0
+        return ()
     reporters = sorted({(e.site_id, e.subscription_id) for e in stored})
     found = {row[:2]: row[2:] for row in map(tuple, await tx.fetch_rows(_SQL["reporters"], reporters))}
     await habits.note(tx, _telling(stored, found, zones))
