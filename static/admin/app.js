@@ -39,7 +39,7 @@ function SignedIn({ onSignOut }) {
   const site = id ? fetched[id] || sites.data?.find((each) => each.id == id) || null : null;
 
   useEffect(() => {
-    if (found || !sites.data) return;
+    if (findRoute(location.hash) || !sites.data) return;
     const first = remembered(sites.data);
     go(first ? link("/s/:site/overview", { site: first }) : "#/sites", true);
   }, [found, sites.data]);

@@ -5,18 +5,22 @@ Everything here lives on the session's event loop, and so do the tests.
 
 import ctypes
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from loadtest.connect_proxy import ConnectProxy
+from tests.e2e.dashboard import Dashboard, willing_push_services
 from tests.e2e.drivers.bidi import Firefox
 from tests.e2e.drivers.browser import Browser
 from tests.e2e.drivers.cdp import Chromium
 from tests.e2e.drivers.notifications import NotificationSink
 from tests.e2e.gateway_process import ADMIN_TOKEN, Gateway, free_port
+from tests.e2e.seed import Seeded, seed, settings_of
 from tests.e2e.website import Website
 from tests.fakes.autopush import Autopush
 from tests.fakes.certificates import Authority
@@ -177,3 +181,34 @@ async def gateway(
 async def website(gateway: Gateway, public_url: str, site: Site) -> Website:
     """A website registered at the gateway, which no browser has seen before."""
     return await Website.register(gateway, public_url, site)
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A gateway with a month behind it."""
+
+    gateway: Gateway
+    seeded: Seeded
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def demo(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
+    """For tests of the dashboard: seeded once, used by all of them; its push services take everything."""
+    directory = tmp_path_factory.mktemp("demo")
+    seeded = await seed(settings_of(directory / "data", ADMIN_TOKEN), round(time.time() * 1_000))
+    async with willing_push_services(authority) as proxy:
+        settings = {"GATEWAY_PUSH_CA_FILE": str(authority.ca_file), "HTTPS_PROXY": proxy}
+        gateway = Gateway(directory, free_port(), settings)
+        await gateway.start()
+        yield Demo(gateway, seeded)
+        await gateway.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def dashboard(browser: Browser, demo: Demo) -> AsyncIterator[Dashboard]:
+    """Signed in."""
+    opened = await Dashboard.open(browser, demo.gateway.url, demo.seeded)
+    if await opened.page.evaluate("fetch('session').then(({ok}) => !ok)"):
+        await opened.sign_in()
+    yield opened
+    await opened.page.close()

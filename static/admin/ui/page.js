@@ -10,6 +10,7 @@ import { Icon } from "./icons.js";
 export function Page({ title, name, lead, actions, back, children, wide }) {
   const heading = useRef(/** @type {any} */ (null));
   useEffect(() => {
+    performance.mark("screen"); // how soon somebody can begin
     if (/** @type {any} */ (window).navigated) heading.current?.focus({ preventScroll: true });
   }, []);
   useEffect(() => {
