@@ -14,6 +14,7 @@ from gateway.api.admin import (
     previews,
     releases,
     segments,
+    site_check,
     site_events,
     sites,
     stats,
@@ -28,6 +29,7 @@ from gateway.api.route import Route
 
 ADMIN_ROUTES: tuple[Route, ...] = (
     *sites.ROUTES,
+    *site_check.ROUTES,
     *keys.ROUTES,
     *tokens.ROUTES,
     *subscriptions.ROUTES,
