@@ -37,7 +37,7 @@ from storage import automations, events, keys, rollups, subscriptions
 from storage.database import Transaction
 from storage.errors import EndpointTaken
 from storage.errors import NotFound as NotStored
-from storage.events import EventKind
+from storage.events import Event, EventKind
 from storage.ids import Kind, MalformedId, decode_id
 from storage.keys import KeyState
 from storage.rollups import Rollup
@@ -185,12 +185,11 @@ async def end_own(context: Context, site_id: int, id: int) -> None:
         if not await subscriptions.end(tx, site_id, id, SubscriptionState.UNSUBSCRIBED, now):
             return
         over = await events.displayed_last(tx, site_id, id, now - OVER_A_MESSAGE)
-        if over is None or not await events.record(
-            tx, [replace(over, kind=EventKind.UNSUBSCRIBED, at=now)]
-        ):  # a second time over the same message: the first is its own
-            await rollups.add_many(
-                tx, [Rollup(site_id, NO_MESSAGE, 0, stored.provider, now, _UNSUBSCRIBED, 1)]
-            )
+        if over is not None:
+            left = Event(site_id, over.message_id, id, over.variant, EventKind.UNSUBSCRIBED, None, now)
+            if await events.record(tx, [left]):
+                return  # else they left over it before: the first time is its own
+        await rollups.add_many(tx, [Rollup(site_id, NO_MESSAGE, 0, stored.provider, now, _UNSUBSCRIBED, 1)])
 
     await context.database.write(body)
 

@@ -14,6 +14,7 @@
     │   ├── WrongState           409
     │   ├── KnownWithOtherKeys   409
     │   └── IdempotencyKeyReused 409
+    ├── RowsRemoved              410
     ├── TooLarge                 413
     │   └── PayloadTooLarge      413  with the number of bytes over
     ├── UnsupportedMediaType     415
@@ -152,6 +153,14 @@ class KnownWithOtherKeys(Conflict):
 class IdempotencyKeyReused(Conflict):
     code = "idempotency_key_reused"
     title = "The idempotency key was used with another body"
+
+
+class RowsRemoved(GatewayError):
+    """It was stored, and has been removed after the time that the operator set."""
+
+    status = 410
+    code = "rows_removed"
+    title = "What became of each recipient has been removed"
 
 
 class TooLarge(GatewayError):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.context import Context
+from gateway.retention import check_kept
 from storage import deliveries, messages, sites, subscriptions
 from storage.database import Transaction
 from storage.deliveries import Delivery, Outcome
@@ -30,13 +31,14 @@ async def page_of_failures(
     """By subscription, from the one after `after_id`; with one outcome when it is given.
 
     Only final outcomes of attempts: who waits for another attempt may still be reached, and who was left
-    over when a message expired, without one attempt, is counted and not listed. storage.errors.NotFound.
+    over when a message expired, without one attempt, is counted and not listed. RowsRemoved;
+    storage.errors.NotFound.
     """
 
     async def body(tx: Transaction) -> Sequence[Failure]:
         await sites.get(tx, site_id)
         await messages.get(tx, site_id, message_id)
-        return await _failures(tx, site_id, message_id, after_id, limit, outcome)
+        return await _failures(context, tx, site_id, message_id, after_id, limit, outcome)
 
     return await context.database.read(body)
 
@@ -44,7 +46,7 @@ async def page_of_failures(
 async def begin_export(
     context: Context, site_id: int, message_id: int, outcome: Outcome | None
 ) -> AsyncIterator[Sequence[Failure]]:
-    """All of them, some hundred at a time, each page read when it is asked for. storage.errors.NotFound."""
+    """All of them, some hundred at a time, each page read when it is asked for. As `page_of_failures`."""
     first = await page_of_failures(context, site_id, message_id, 0, _PAGE, outcome)
     return _pages(context, site_id, message_id, first, outcome)
 
@@ -57,14 +59,21 @@ async def _pages(
         after_id = page[-1].delivery.subscription_id
 
         async def body(tx: Transaction, after_id: int = after_id) -> Sequence[Failure]:
-            return await _failures(tx, site_id, message_id, after_id, _PAGE, outcome)
+            return await _failures(context, tx, site_id, message_id, after_id, _PAGE, outcome)
 
         page = await context.database.read(body)
 
 
 async def _failures(
-    tx: Transaction, site_id: int, message_id: int, after_id: int, limit: int, outcome: Outcome | None
+    context: Context,
+    tx: Transaction,
+    site_id: int,
+    message_id: int,
+    after_id: int,
+    limit: int,
+    outcome: Outcome | None,
 ) -> Sequence[Failure]:
+    await check_kept(tx, context.settings, message_id)
     found = await deliveries.failed_page(tx, site_id, message_id, after_id, limit, outcome)
     if not found:
         return ()

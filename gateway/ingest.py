@@ -70,6 +70,7 @@ class EventIngest:
         clock: Clock,
         *,
         capacity: int = _CAPACITY,
+        max_token_age: int = MAX_TOKEN_AGE,
         interest: Interest | None = None,
     ) -> None:
         self._database = database
@@ -77,6 +78,7 @@ class EventIngest:
         self._master_key = master_key
         self._clock = clock
         self._capacity = capacity
+        self._max_token_age = max_token_age
         self._interest = interest or Interest()
         self._waiting: deque[tuple[Sequence[Event], asyncio.Future[None]]] = deque()
         self._size = 0
@@ -103,7 +105,7 @@ class EventIngest:
                 errors.append(FieldError(f"[{place}].kind", f"A kind is one of {', '.join(KINDS)}."))
                 continue
             try:
-                token = read_event_token(report.token, self._key_of, now, MAX_TOKEN_AGE)
+                token = read_event_token(report.token, self._key_of, now, self._max_token_age)
                 if self._sites.kept(token.site_id) is None:
                     await self._sites.get(token.site_id)
             except EventTokenRefused as exc:

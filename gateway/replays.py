@@ -14,6 +14,7 @@ from gateway.errors import WrongState
 from gateway.idempotency import IdempotencyKey
 from gateway.message_draft import Draft, make_message
 from gateway.messages import Created, find_created, get_message, store_message
+from gateway.retention import check_kept
 from storage import deliveries, subscriptions
 from storage.database import Transaction
 from storage.deliveries import Delivery
@@ -37,7 +38,7 @@ async def replay_message(
 
     With `outcomes` for those that ended so only. `expires_at` UNSET: that of the message. InvalidRequest when
     it has passed; WrongState while the message still sends, and when there is nobody to send it to;
-    IdempotencyKeyReused; storage.errors.NotFound.
+    RowsRemoved; IdempotencyKeyReused; storage.errors.NotFound.
     """
     created = await find_created(context, site_id, key)
     if created is not None:
@@ -47,6 +48,7 @@ async def replay_message(
         raise WrongState("A withdrawal cannot be replayed: it would be shown as news.")
     if failed.state not in ENDED:
         raise WrongState(f"A message that is {failed.state} cannot be replayed: cancel it, or wait.")
+    await context.database.read(lambda tx: check_kept(tx, context.settings, message_id))
     audience = _audience(failed, outcomes)
     if not await _anybody(context, site_id, message_id, audience):
         raise WrongState("There is nobody whom this message failed to reach and who can be reached now.")

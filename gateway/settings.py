@@ -139,6 +139,22 @@ class Settings:
             "http; without a port 80 and 443.",
         ),
     )
+    keep_deliveries: int = field(
+        default=90,
+        metadata=_told(
+            parse_number(0, 36_500),
+            "90",
+            "Days after a message's end for which what became of each recipient is kept; 0: for ever.",
+        ),
+    )
+    keep_events: int = field(
+        default=90,
+        metadata=_told(
+            parse_number(0, 36_500),
+            "90",
+            "Days for which events are kept one by one; 0: for ever. No event of an older push counts.",
+        ),
+    )
     metrics_port: int | None = field(
         default=None,
         metadata=_told(

@@ -12,6 +12,7 @@ from gateway.content import read_content, write_content
 from gateway.context import Context
 from gateway.errors import WrongState
 from gateway.messages import MessageWithProgress, get_message
+from gateway.retention import check_kept
 from storage import audit as stored_audit
 from storage import locks, messages, sites, withdrawals
 from storage.database import Transaction
@@ -33,7 +34,8 @@ async def withdraw_message(
 ) -> MessageWithProgress:
     """Its withdrawal. One that is sending is cancelled first. Asked for again it is the same withdrawal,
 
-    unless that was cancelled. WrongState: it cannot be withdrawn, or not any more; storage.errors.NotFound.
+    unless that was cancelled. WrongState: it cannot be withdrawn, or not any more; RowsRemoved: nobody knows
+    any more who was sent it; storage.errors.NotFound.
     """
     note = audit.entry(context, actor, "message.withdrawn", encode_id(Kind.MESSAGE, message_id), site_id)
     withdrawal_id = context.ids.next()
@@ -46,6 +48,7 @@ async def withdraw_message(
         if last is not None and last.state is not MessageState.CANCELLED:
             return last.id
         _check(message, note.at)
+        await check_kept(tx, context.settings, message_id)
         await messages.transition(tx, message_id, GOING_ON, MessageState.CANCELLED, WITHDRAWN, note.at)
         await messages.add(tx, _withdrawal(message, site, withdrawal_id, note.at))
         await stored_audit.add(tx, note)

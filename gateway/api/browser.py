@@ -21,6 +21,7 @@ from gateway.event_counts import EventsCollector
 from gateway.ingest import EventIngest
 from gateway.limits import AddressLimiter, client_address
 from gateway.logs import Log
+from gateway.retention import most_token_age
 from gateway.site_cache import SiteCache
 from storage import sites
 from storage.database import Transaction
@@ -55,7 +56,14 @@ def add_browsers(app: web.Application, context: Context) -> None:
     """The state behind `Call.request.app[BROWSERS]`; events are written while the application runs."""
     clock = context.clock
     known = SiteCache(context.database, clock)
-    ingest = EventIngest(context.database, known, context.master_key, clock, interest=context.interest)
+    ingest = EventIngest(
+        context.database,
+        known,
+        context.master_key,
+        clock,
+        max_token_age=most_token_age(context.settings),
+        interest=context.interest,
+    )
     context.registry.register(EventsCollector(ingest.counts, lambda: ingest.waiting))
     app[BROWSERS] = Browsers(
         sites=known,

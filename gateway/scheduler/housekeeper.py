@@ -4,6 +4,7 @@ from gateway.context import Context
 from gateway.keys import LONGEST_WAIT, end_wait
 from gateway.logs import Log
 from gateway.scheduler.overdue import expire_overdue
+from gateway.scheduler.remover import Remover
 from storage import (
     automations,
     keys,
@@ -33,6 +34,7 @@ class Housekeeper:
         self._context = context
         self._database = context.database
         self._clock = context.clock
+        self._remover = Remover(context)
 
     async def step(self) -> bool:
         """Everything that there is to tidy up now; whether there was anything."""
@@ -63,6 +65,7 @@ class Housekeeper:
                 lambda tx: withdrawals.forget_locations(tx, now, ROWS)
             ),
             "rows_of_deleted_sites_purged": await self._all(lambda tx: sites.purge_step(tx, ROWS)),
+            **await self._remover.step(),
         }
         if any(removed.values()):
             log.info("housekeeping.done", removed=removed)

@@ -70,11 +70,13 @@ create table breakdowns (
 create index messages_started on messages (site_id, started_at, kind)
     where started_at is not null and kind <> 'test' and kind <> 'withdrawal';
 
--- How far raw rows have been removed: those of every message that ended before, or then with no greater id.
+-- How far raw rows have been removed (storage/removals.py): those of messages that ended before, or then with no greater
+-- id. First where that is done, then how far it may have begun.
 create table removals (
     kind text primary key,
+    done_at bigint not null,
+    done_id bigint not null,
     ended_at bigint not null,
     message_id bigint not null
 ) {without_rowid};
-insert into removals values ('deliveries', 0, 0), ('events', 0, 0);
 create index messages_by_end on messages (ended_at, id) where ended_at is not null;

@@ -70,11 +70,13 @@ class Sent:
         )
         await self.context.database.write(lambda tx: deliveries.record(tx, [result]))
 
-    async def report(self, number: int, kind: str, **more: Any) -> None:
+    def token(self, number: int) -> str:
         key = self.context.master_key.derive(EVENT_TOKENS, self.site_id)
         now = self.context.clock.now()
-        token = issue_event_token(key, self.site_id, self.message_id, self.subscription_id(number), 0, now)
-        await self.page.report({"token": token, "kind": kind, **more})
+        return issue_event_token(key, self.site_id, self.message_id, self.subscription_id(number), 0, now)
+
+    async def report(self, number: int, kind: str, **more: Any) -> None:
+        await self.page.report({"token": self.token(number), "kind": kind, **more})
 
     async def unsubscribe(self, number: int) -> None:
         made = self.browsers[number]

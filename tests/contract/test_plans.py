@@ -265,6 +265,64 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         (1, 2, 3, 4, 5),
         ["site_totals USING PRIMARY KEY (site_id=? AND hour>? AND hour<?)"],
     ),
+    (
+        "removals",
+        "next_messages",
+        (1, 2, 3, 4),
+        ["messages USING COVERING INDEX messages_by_end (ended_at>? AND ended_at<?)"],
+    ),
+    (
+        "removals",
+        "remove_deliveries",
+        _ROWS,
+        [
+            "deliveries USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)",
+            "d USING PRIMARY KEY (site_id=? AND message_id=?)",
+        ],
+    ),
+    (
+        "removals",
+        "remove_events",
+        _ROWS,
+        [
+            "events USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)",
+            "e USING PRIMARY KEY (site_id=? AND message_id=?)",
+        ],
+    ),
+    (
+        "removals",
+        "page_of_deliveries",
+        (1, 2, 3, 4),
+        ["deliveries USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id>?)"],
+    ),
+    (
+        "removals",
+        "sites_with_custom_events",
+        (1,),
+        [
+            "SEARCH custom_events USING COVERING INDEX custom_events_of_subscription",
+            "c USING COVERING INDEX custom_events_of_subscription (site_id>?)",
+            "c USING PRIMARY KEY (site_id=? AND id<?)",
+        ],
+    ),
+    (
+        "history",
+        "deliveries_of",
+        (1, 2, 3),
+        [
+            "messages USING COVERING INDEX messages_of_site (site_id=?)",
+            "d USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)",
+        ],
+    ),
+    (
+        "history",
+        "events_of",
+        (1, 2, 3),
+        [
+            "messages USING COVERING INDEX messages_of_site (site_id=?)",
+            "e USING PRIMARY KEY (site_id=? AND message_id=? AND subscription_id=?)",
+        ],
+    ),
     ("growth", "by_part", (1, 2, 3, 4, 5), ["growth USING PRIMARY KEY (site_id=? AND hour>? AND hour<?)"]),
     (
         "breakdowns",

@@ -12,6 +12,7 @@ from gateway.api.lines import stream_lines
 from gateway.api.moments import Moment, to_moment
 from gateway.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from gateway.api.route import Call, route
+from gateway.errors import RowsRemoved
 from gateway.failures import FailedOutcome
 from gateway.subscription_lines import CONTENT_TYPE
 from storage.deliveries import Outcome
@@ -42,7 +43,7 @@ class Failure(Struct, frozen=True):
     at: Moment
 
 
-@route("GET", _PATH, "List whom a message did not reach", scope=Scope.READ)
+@route("GET", _PATH, "List whom a message did not reach", scope=Scope.READ, errors=(RowsRemoved,))
 async def list_failures(call: Call[None, Query]) -> Page[Failure]:
     """By subscription. Who waits for another attempt is not listed yet; who was left over at `expires_at`
 
@@ -66,6 +67,7 @@ async def list_failures(call: Call[None, Query]) -> Page[Failure]:
     f"{_PATH}/export",
     "Export whom a message did not reach",
     scope=Scope.READ,
+    errors=(RowsRemoved,),
     gives=CONTENT_TYPE,
 )
 async def export_failures(call: Call[None, ExportQuery]) -> web.StreamResponse:

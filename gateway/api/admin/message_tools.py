@@ -13,7 +13,7 @@ from gateway.api.admin.message_types import Message
 from gateway.api.admin.message_views import show_message
 from gateway.api.body import body_pieces, decode_body
 from gateway.api.route import JSON, Call, Reply, route
-from gateway.errors import IdempotencyKeyReused, PayloadTooLarge, TooLarge, WrongState
+from gateway.errors import IdempotencyKeyReused, PayloadTooLarge, RowsRemoved, TooLarge, WrongState
 from gateway.idempotency import IdempotencyKey
 from gateway.recipient_uploads import RecipientLine, UploadResult, upload_recipients
 from gateway.subscription_lines import CONTENT_TYPE
@@ -110,7 +110,7 @@ async def put_recipients(call: Call[aiohttp.StreamReader, None]) -> UploadResult
     f"{_PATH}/withdraw",
     "Take a message back from those who have not seen it",
     scope=Scope.SEND,
-    errors=(WrongState,),
+    errors=(WrongState, RowsRemoved),
 )
 async def withdraw_message(call: Call[None, None]) -> Message:
     """The withdrawal: a message of its own, with progress, that can be paused and cancelled. A message that

@@ -19,6 +19,7 @@ from gateway.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
     PayloadTooLarge,
+    RowsRemoved,
     WrongState,
 )
 from gateway.message_search import search_messages
@@ -180,7 +181,7 @@ async def resume_message(call: Call[None, None]) -> Message:
     "Send a message to those whom it did not reach",
     scope=Scope.SEND,
     status=202,
-    errors=(PayloadTooLarge, IdempotencyKeyReused, WrongState),
+    errors=(PayloadTooLarge, IdempotencyKeyReused, WrongState, RowsRemoved),
     body_optional=True,
     request_headers=(idempotency.HEADER,),
 )
