@@ -64,6 +64,7 @@ async def demo(settings: Settings, _: Namespace) -> None:
             change = sites.SiteChange(origins=[*known.origins, origin])
             await sites.change_site(context, audit.COMMAND_LINE, known.id, change)
     show_admin_token(secret)
+    print(f"Dashboard    {settings.public_url}/admin/")
     print(f"Demo page    {settings.public_url}/demo/")
     print(f"API          {settings.public_url}/docs", flush=True)
 

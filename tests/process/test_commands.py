@@ -13,6 +13,7 @@ from tests.process.conftest import CommandLine
 async def test_demo_shows_the_admin_token_once_and_makes_one_site(command_line: CommandLine) -> None:
     first = await command_line.ok("demo")
     assert re.search(r"Admin token +wpg_\S{40,}", first)
+    assert "Dashboard    http://127.0.0.1:8080/admin/" in first
     assert "Demo page    http://127.0.0.1:8080/demo/" in first
     second = await command_line.ok("demo")
     assert "wpg_" not in second
