@@ -1,7 +1,7 @@
 import { html } from "../vendor/preact-htm.js";
 import { api } from "../api.js";
 import { link } from "../routes.js";
-import { Badge, Button, Empty, Failure, Loading, More, number, Page, Section, Tabs, Time, toast, useAction, usePages, useSession } from "../ui/index.js";
+import { Badge, Button, Empty, Failure, Loading, More, number, Page, providerName, Section, Tabs, Time, toast, useAction, usePages, useSession } from "../ui/index.js";
 
 /** What the gateway noticed by itself. @param {{params: Record<string, string>}} props */
 export default function Screen({ params }) {
@@ -29,7 +29,7 @@ function Alert({ alert, after }) {
     toast("Noted: it no longer stands above every page.");
   });
   return html`<${Section} class=${"alert-card " + (alert.ended_at ? "" : alert.severity)} title=${alert.summary} actions=${html`<${Badge} state=${alert.severity} />${alert.ended_at && html`<${Badge} tone="good">Ended<//>`}`}>
-    <p class="muted">Raised <${Time} at=${alert.raised_at} style="relative" />${alert.ended_at && html`, ended <${Time} at=${alert.ended_at} style="relative" />`}${alert.provider && html` · push service <b>${alert.provider}</b>`}${alert.site && html` · <a href=${link("/s/:site/overview", { site: alert.site })}>the site's overview</a>`}${band(alert)}</p>
+    <p class="muted">Raised <${Time} at=${alert.raised_at} style="relative" />${alert.ended_at && html`, ended <${Time} at=${alert.ended_at} style="relative" />`}${alert.provider && html` · push service <b>${providerName(alert.provider)}</b>`}${alert.site && html` · <a href=${link("/s/:site/overview", { site: alert.site })}>the site's overview</a>`}${band(alert)}</p>
     ${alert.look_at.length > 0 && html`<div><h3>What to look at first</h3><ol class="look-at">${alert.look_at.map((/** @type {string} */ each) => html`<li>${each}</li>`)}</ol></div>`}
     <div class="row">
       ${!alert.ended_at && (alert.acknowledged_at

@@ -2,7 +2,7 @@ import { html, useMemo, useState } from "../vendor/preact-htm.js";
 import { api } from "../api.js";
 import { link } from "../routes.js";
 import {
-  Badge, Button, compact, confirm, Empty, Facts, Failure, Funnel, Loading, number, Page, percent, Progress, ProgressLine, Section, share, Stat, Stats,
+  Badge, Button, compact, confirm, Empty, Facts, Failure, Funnel, Loading, number, Page, percent, Progress, ProgressLine, providerName, Section, share, Stat, Stats,
   Table, Time, toast, useAction, useLive, useLoad, useSession,
 } from "../ui/index.js";
 import { Chart } from "../ui/chart.js";
@@ -128,7 +128,7 @@ function Figures({ stats, days }) {
     ${providers.length > 0 &&
     html`<${Section} title="By push service" lead="When one of them shows far less than before, look there first." flush>
       <${Table} label="What became of pushes, by push service" keyOf=${(/** @type {any} */ row) => row[0]} rows=${providers} columns=${[
-        { head: "Push service", cell: ([name]) => PROVIDERS[name] || name, main: true },
+        { head: "Push service", cell: ([name]) => providerName(name), main: true },
         { head: "Accepted", cell: ([, c]) => number(c.accepted), num: true },
         { head: "Gone", cell: ([, c]) => number(c.gone), num: true },
         { head: "Failed", cell: ([, c]) => number(c.failed + c.expired), num: true },
@@ -156,8 +156,6 @@ function Latest({ site, messages }) {
   <//>`;
 }
 
-/** @type {Record<string, string>} */
-const PROVIDERS = { fcm: "Google (Chrome, Edge on Android, Samsung …)", mozilla: "Mozilla (Firefox)", wns: "Microsoft (Edge)", apple: "Apple (Safari)", other: "Others" };
 /** @type {Record<string, string>} */
 const LOSSES = { gone: "gone", never_worked: "never worked", unsubscribed: "unsubscribed", expired: "expired", erased: "erased" };
 

@@ -1,7 +1,7 @@
 import { html } from "../vendor/preact-htm.js";
 import { api } from "../api.js";
 import {
-  Badge, Button, bytes, confirm, duration, Empty, Failure, Loading, Meter, Notice, number, Page, Section, Stat, Stats, Table, Time, toast, useLoad, useSession,
+  Badge, Button, bytes, confirm, duration, Empty, Failure, Loading, Meter, Notice, number, Page, providerName, Section, Stat, Stats, Table, Time, toast, useLoad, useSession,
 } from "../ui/index.js";
 
 const EVERY = 5000;
@@ -40,9 +40,9 @@ function Running({ data }) {
       </div><//>
       <${Section} title="Push services" lead="How many pushes each may have in flight, found out by trying." flush>
         <${Table} label="Push services" rows=${data.providers} keyOf=${(/** @type {any} */ row) => row.provider} empty=${html`<${Empty} title="Nothing has been sent lately." />`} columns=${[
-          { head: "Push service", main: true, cell: (p) => html`<b>${p.provider}</b>${p.reason && html`<small>${p.reason.replaceAll("_", " ")}${p.held_until && html`, until <${Time} at=${p.held_until} style="time" />`}</small>`}` },
-          { head: "In flight", num: true, cell: (p) => html`${number(p.in_flight)}${p.window != null && html` <span class="muted">of ${number(p.window)}</span>`}` },
-          { head: "Breaker", cell: (p) => (p.breaker == "open" ? html`<${Badge} tone="bad">Open: held<//>` : html`<${Badge} state=${p.breaker} />`) },
+          { head: "Push service", main: true, cell: (p) => html`<b>${providerName(p.provider)}</b>${p.reason && html`<small>${p.reason.replaceAll("_", " ")}${p.held_until && html`, until <${Time} at=${p.held_until} style="time" />`}</small>`}` },
+          { head: "In flight", num: true, cell: (p) => html`${number(p.in_flight)}${p.window > 0 && html` <span class="muted">of ${number(p.window)}</span>`}` },
+          { head: "State", cell: (p) => html`<${Badge} tone=${BREAKERS[p.breaker][0]}><span title=${`Its circuit breaker is ${p.breaker.replace("_", " ")}`}>${BREAKERS[p.breaker][1]}</span><//>` },
         ]} />
       <//>
     </div>
@@ -64,7 +64,7 @@ function Held({ throttles }) {
   const { may } = useSession();
   const resume = (/** @type {any} */ each, /** @type {string} */ gone) =>
     confirm({
-      title: `Send to ${each.provider} again?`,
+      title: `Send to ${providerName(each.provider)} again?`,
       body: html`<p>It was held: ${(each.reason || "").replaceAll("_", " ")}. ${gone == "revert" ? "Whom it called gone since then is active again." : "Whom it called gone stays gone."}</p>`,
       confirm: "Send again",
       action: async () => {
@@ -76,7 +76,7 @@ function Held({ throttles }) {
   return html`<${Section} title="Held back, and limits of speed" flush>
     <${Table} label="What is held back" rows=${throttles.data?.items} problem=${throttles.problem} keyOf=${(/** @type {any} */ row) => `${row.site}-${row.provider}`}
       empty=${html`<${Empty} icon="check" title="Nothing is held back.">When a push service asks us to wait, or calls too many subscriptions gone at once, it stands here.<//>`} columns=${[
-        { head: "What", main: true, cell: (t) => html`<b>${t.provider || "Every push service"}</b><small>${t.site ? html`site <code>${t.site}</code>` : "all sites"}</small>` },
+        { head: "What", main: true, cell: (t) => html`<b>${t.provider ? providerName(t.provider) : "Every push service"}</b><small>${t.site ? html`site <code>${t.site}</code>` : "all sites"}</small>` },
         { head: "State", cell: (t) => (t.held ? html`<${Badge} tone="warn">Held<//>` : html`<${Badge}>Going<//>`) },
         { head: "Why", cell: (t) => (t.reason || "").replaceAll("_", " ") },
         { head: "Until", cell: (t) => (t.held ? html`<${Time} at=${t.until} none="somebody says so" />` : null) },
@@ -89,5 +89,7 @@ function Held({ throttles }) {
 
 /** @param {any} process */
 const isLate = (process) => Date.now() - new Date(process.seen_at).getTime() > 60000;
+/** @type {Record<string, string[]>} */
+const BREAKERS = { closed: ["good", "Sending"], half_open: ["warn", "Trying again"], open: ["bad", "Held"] };
 /** @type {Record<string, string>} */
 const DIALECTS = { sqlite: "SQLite", postgres: "PostgreSQL", postgresql: "PostgreSQL" };

@@ -62,6 +62,12 @@ export function relative(at, now = Date.now()) {
   return format.format(Math.round(seconds / /** @type {number} */ (length)), /** @type {any} */ (unit));
 }
 
+/** @type {Record<string, string>} */
+const PROVIDERS = { fcm: "Google (Chrome, Samsung, Opera …)", mozilla: "Mozilla (Firefox)", wns: "Microsoft (Edge)", apple: "Apple (Safari)", other: "Others" };
+
+/** What people call a push service. @param {string} provider */
+export const providerName = (provider) => PROVIDERS[provider] || provider;
+
 /** @param {string | number | Date} at @param {string | undefined} zone @param {"full" | "date" | "time" | "short"} style */
 export function time(at, zone, style = "full") {
   const date = new Date(at);

@@ -26,7 +26,7 @@
 export { SessionContext, SiteContext, useSession, useSite } from "./context.js";
 export { DialogHost, Dialog, confirm, toast } from "./dialog.js";
 export { Check, Choice, Field, Form, NumberField, Select, TextArea, TextField } from "./form.js";
-export { Time, bytes, compact, duration, number, ownZone, percent, relative, share, time } from "./format.js";
+export { Time, bytes, compact, duration, number, ownZone, percent, providerName, relative, share, time } from "./format.js";
 export { Icon } from "./icons.js";
 export { useAction, useLive, useLoad, usePages } from "./load.js";
 export { Badge, Button, Code, CopyButton, Empty, Facts, Failure, Id, Loaded, Loading, Notice, Page, Section, Stat, Stats, Tabs } from "./page.js";

@@ -45,10 +45,14 @@ export function Section({ title, lead, actions, children, flush, id, ...more }) 
 }
 
 /** Links that stand for parts of one screen. @param {{items: {href: string, text: string, on: boolean, count?: number}[], label: string}} props */
-export const Tabs = ({ items, label }) => html`
-  <nav class="tabs" aria-label=${label}>
+export function Tabs({ items, label }) {
+  const nav = useRef(/** @type {any} */ (null));
+  const current = items.findIndex((each) => each.on);
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
+  return html`<nav class="tabs" aria-label=${label} ref=${nav}>
     ${items.map((each) => html`<a href=${each.href} aria-current=${each.on ? "page" : null}>${each.text}${each.count != null && html`<span class="count">${each.count}</span>`}</a>`)}
   </nav>`;
+}
 
 /** @param {{onClick?: () => unknown, href?: string, kind?: "primary" | "plain" | "danger" | "ghost", icon?: string, busy?: boolean, disabled?: boolean, small?: boolean, label?: string, type?: string, children?: any, [more: string]: any}} props label: for buttons with only an icon */
 export function Button({ kind = "plain", icon, busy, disabled, small, label, children, href, type = "button", ...more }) {
