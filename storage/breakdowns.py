@@ -25,14 +25,15 @@ class Dimension(StrEnum):
 
 
 class Told(NamedTuple):
-    """One event more, of a kind in EVENTS."""
+    """`n` events more, of a kind in EVENTS."""
 
     site_id: int
     message_id: int
-    at: int
+    day: int  # when it began, milliseconds
     dimension: Dimension
     value: str
     kind: str
+    n: int
 
 
 Counts = Sequence[int]  # by EVENTS
@@ -41,8 +42,8 @@ Counts = Sequence[int]  # by EVENTS
 async def add(tx: Transaction, told: Iterable[Told]) -> None:
     """In order, so that two transactions on PostgreSQL do not deadlock."""
     sums: defaultdict[tuple[int, int, int, str, str], list[int]] = defaultdict(lambda: [0] * len(EVENTS))
-    for site_id, message_id, at, dimension, value, kind in told:
-        sums[site_id, message_id, at - at % DAY, dimension.value, value][EVENTS.index(kind)] += 1
+    for site_id, message_id, day, dimension, value, kind, n in told:
+        sums[site_id, message_id, day, dimension.value, value][EVENTS.index(kind)] += n
     if sums:
         await tx.execute_rows(_SQL["add"], [(*place, *counts) for place, counts in sorted(sums.items())])
 

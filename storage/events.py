@@ -1,5 +1,6 @@
 """Events: what browsers report back about a message, and the site's own events of a subscription."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 from storage import breakdowns, habits, rollups
 from storage.activity import hour_of_day
-from storage.breakdowns import UNKNOWN, Dimension, Told
+from storage.breakdowns import DAY, UNKNOWN, Dimension, Told
 from storage.database import Row, Transaction
 from storage.habits import Look
 from storage.queries import load
@@ -80,7 +81,8 @@ async def record_first(
     reporters = sorted({(e.site_id, e.subscription_id) for e in stored})
     found = {row[:2]: row[2:] for row in map(tuple, await tx.fetch_rows(_SQL["reporters"], reporters))}
     await habits.note(tx, _telling(stored, found, zones))
-    await rollups.add_many(
+    await breakdowns.add(tx, _broken_down(stored, found))
+    await rollups.add_many(  # last: others wait for its rows, all that is sent to the site counts there
         tx,
         [
             Rollup(
@@ -95,20 +97,23 @@ async def record_first(
             for e in stored
         ],
     )
-    await breakdowns.add(tx, _broken_down(stored, found))
     return stored
 
 
 def _broken_down(stored: Sequence[Event], found: Mapping[Row, Row]) -> Iterator[Told]:
+    alike: Counter[tuple[int, int, int, str, str, str, str | None]] = Counter()
     for event in stored:
         if event.kind is EventKind.UNSUBSCRIBED:
             continue
-        site_id, message_id, kind, at = event.site_id, event.message_id, event.kind.value, event.at
-        _, _, browser, country = found.get((site_id, event.subscription_id), _NOBODY)
-        yield Told(site_id, message_id, at, Dimension.BROWSER, browser or UNKNOWN, kind)
-        yield Told(site_id, message_id, at, Dimension.COUNTRY, country or UNKNOWN, kind)
-        if event.action and event.kind is EventKind.CLICKED:
-            yield Told(site_id, message_id, at, Dimension.ACTION, event.action, kind)
+        _, _, browser, country = found.get((event.site_id, event.subscription_id), _NOBODY)
+        place = (event.site_id, event.message_id, event.at // DAY * DAY)
+        action = event.action if event.kind is EventKind.CLICKED else None
+        alike[*place, browser or UNKNOWN, country or UNKNOWN, event.kind.value, action] += 1
+    for (site_id, message_id, day, browser, country, kind, action), n in alike.items():
+        yield Told(site_id, message_id, day, Dimension.BROWSER, browser, kind, n)
+        yield Told(site_id, message_id, day, Dimension.COUNTRY, country, kind, n)
+        if action:
+            yield Told(site_id, message_id, day, Dimension.ACTION, action, kind, n)
 
 
 def _telling(stored: Sequence[Event], found: Mapping[Row, Row], zones: Mapping[int, str]) -> Sequence[Look]:

@@ -201,7 +201,6 @@ async def add_many(
     await tx.execute_many(_SQL["add"], [added_values(site_id, id, new, now) for id, new in fresh.values()])
     # Of a page's browser that subscribed meanwhile (PostgreSQL) there is a row, and it is not this one.
     added = len(await by_ids(tx, site_id, [id for id, _ in fresh.values()])) if fresh else 0
-    await growth.add(tx, [Moved(site_id, now, Move.SUBSCRIBED, added)])
     for id in sorted(said):
         merged = await get_to_change(tx, site_id, id)
         for position, new in said[id]:
@@ -211,6 +210,7 @@ async def add_many(
             else:
                 overfull.append(position)
         await _save(tx, merged)
+    await growth.add(tx, [Moved(site_id, now, Move.SUBSCRIBED, added)])  # after all that others may hold
     refused = len(conflicts) + len(overfull)
     return Imported(added, len(rows) - added - refused, tuple(conflicts), tuple(overfull))
 

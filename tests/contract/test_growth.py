@@ -1,5 +1,6 @@
 """How a site's subscribers become more and fewer: counted on every way in and out."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
@@ -111,3 +112,19 @@ async def test_a_browser_that_moves_to_a_known_endpoint_is_one_fewer(database: D
     await database.write(lambda tx: subscriptions.replace(tx, SITE, 1, new, LATER))
     assert await moves(database, LATER) == {Move.GONE: 1}
     assert await active(database) == 1
+
+
+async def test_many_at_once_are_counted_one_by_one(database: Database) -> None:
+    page = [(id, new_subscription(id)) for id in range(100, 130)]
+
+    async def come_and_go(id: int) -> None:
+        await register(database, id)
+        await gone(database, id)
+        await register(database, id)
+
+    await asyncio.gather(
+        *(come_and_go(id) for id in range(1, 21)),
+        database.write(lambda tx: subscriptions.add_many(tx, SITE, page, NOW)),
+    )
+    assert await moves(database) == {Move.SUBSCRIBED: 50, Move.NEVER_WORKED: 20, Move.RESUBSCRIBED: 20}
+    assert await active(database) == 50

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from gateway.campaigns.periods import Step
 from gateway.message_stats import message_stats
 from gateway.retention import DAY, MARGIN
 from gateway.scheduler.housekeeper import Housekeeper
 from gateway.scheduler.remover import AT_ONCE, SWEEP_EVERY, Remover
-from gateway.stats import Asked
+from gateway.stats import Asked, site_stats
 from storage import deliveries, events, history, messages, removals
 from storage.deliveries import Outcome, Result
 from storage.events import CustomEvent, Event, EventKind
@@ -65,7 +66,12 @@ async def test_rows_are_removed_so_long_after_the_message_has_ended_and_what_the
     installation: Installation,
 ) -> None:
     message = await send(installation, 3)
-    before = await message_stats(installation.context, installation.site.id, message.id, Asked())
+    context, site_id = installation.context, installation.site.id
+    year = Asked("2026-01-01", "2027-01-01", Step.MONTH, "Europe/Berlin")
+    before = await message_stats(context, site_id, message.id, Asked())
+    of_site = await site_stats(context, site_id, year)
+    assert of_site.total[:6] == [3, 0, 0, 0, 0, 3]
+    assert of_site.messages == 1
     installation.clock.advance((KEPT + MARGIN) / 1_000)
     await keeping(installation).step()
     assert await left(installation, 1) == (1, 1)
@@ -75,8 +81,8 @@ async def test_rows_are_removed_so_long_after_the_message_has_ended_and_what_the
 
     assert (removed["deliveries_removed"], removed["events_removed"]) == (3, 3)
     assert await left(installation, 1) == (0, 0)
-    after = await message_stats(installation.context, installation.site.id, message.id, Asked())
-    assert after == before
+    assert await message_stats(context, site_id, message.id, Asked()) == before
+    assert await site_stats(context, site_id, year) == of_site
     progress = await installation.progress(message.id)
     assert progress is not None
     assert progress.accepted == 3
