@@ -1,4 +1,4 @@
-"""What the database knows of the whole gateway, read for each scrape: messages, keys, push services."""
+"""What the database knows of the whole gateway, for each scrape: messages, keys, push services, alerts."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from gateway.context import Context
 from gateway.system import Breaker, breaker_of
-from storage import throttles, work
+from gateway.watch.metric import alerts_family
+from storage import alerts, throttles, work
+from storage.alerts import Alert
 from storage.batches import PROVIDERS
 from storage.database import Transaction
 from storage.throttles import EVERY_SITE, Throttle
@@ -17,13 +19,16 @@ from storage.work import Work
 class Standing(NamedTuple):
     work: Work
     providers: Sequence[Throttle]
+    alerts: Sequence[Alert]
 
 
 async def read_standing(context: Context) -> Sequence[Metric]:
     """The same whichever process is asked: not to be added up. Raises StorageUnavailable."""
 
     async def body(tx: Transaction) -> Standing:
-        return Standing(await work.counts(tx), await throttles.of_site(tx, EVERY_SITE))
+        return Standing(
+            await work.counts(tx), await throttles.of_site(tx, EVERY_SITE), await alerts.raised(tx)
+        )
 
     found = await context.database.read(body)
     return _families(found, context.clock.now())
@@ -46,4 +51,4 @@ def _families(found: Standing, now: int) -> Sequence[Metric]:
     keys = GaugeMetricFamily(
         "gateway_keys_paused", "Keys that push services refused.", value=found.work.paused_keys
     )
-    return messages, breakers, keys
+    return messages, breakers, keys, alerts_family(found.alerts)

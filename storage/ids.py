@@ -49,6 +49,7 @@ class Kind(StrEnum):
     MESSAGE = "msg"
     KEY = "key"
     AUTOMATION = "aut"
+    ALERT = "alr"
     CATEGORY = "cat"
     SEGMENT = "seg"
     TEMPLATE = "tpl"

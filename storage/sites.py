@@ -42,6 +42,8 @@ _PURGED = (
     "recent_pushes",
     "push_locations",
     "acceptances",
+    "alerts",
+    "quotas",
     "subscriptions",
     "throttles",
     "tokens",

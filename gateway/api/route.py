@@ -43,6 +43,7 @@ PATH_KINDS = {
     "token": Kind.TOKEN,
     "segment": Kind.SEGMENT,
     "category": Kind.CATEGORY,
+    "alert": Kind.ALERT,
     "webhook": Kind.WEBHOOK,
     "delivery": Kind.DELIVERY,
 }

@@ -13,11 +13,13 @@ from functools import partial
 from aiohttp import web
 
 from gateway.access import ensure_admin_token
+from gateway.api.browser import BROWSERS
 from gateway.api.server import build_application, make_runner
 from gateway.api.strangers import leave_out_of_the_log
 from gateway.app import make_transport, open_context
 from gateway.commands.readiness import all_run, goes_on, somebody_sends
 from gateway.commands.sites import show_admin_token
+from gateway.commands.vitals import of_sender, of_server
 from gateway.context import Context
 from gateway.delivery.sender import run_sender
 from gateway.dispatch.dispatcher import run_dispatcher
@@ -35,6 +37,7 @@ from gateway.scheduler.scheduler import run_scheduler
 from gateway.scrape import render_metrics
 from gateway.settings import Settings
 from gateway.supervise import Patience, Supervisor, exit_on_parent_death
+from gateway.watch.vitals import vitals_reported
 from gateway.webpush import TransportLimits
 from storage import batches
 
@@ -70,6 +73,7 @@ async def send(settings: Settings, args: Namespace) -> None:
         metrics.registry.register(OpenFilesCollector(budget))
         async with (
             reported(context, owner, Role.SEND),
+            vitals_reported(context, owner, Role.SEND, of_sender(budget, transport, metrics.registry)),
             _metrics_listener(context, render_own, listens=not child),
         ):
             await run_sender(context, transport, stop, owner=owner, metrics=metrics)
@@ -105,8 +109,11 @@ async def _answer(settings: Settings, args: Namespace, role: Role, senders: int)
             acceptor = Acceptor(listen(settings.host, settings.port), runner.server, budget.inbound)
             metrics.registry.register(OpenFilesCollector(budget, acceptor))
             _show_process(context, role)
+            owner = _owner(role)
+            said = of_server(budget, acceptor, app[BROWSERS].ingest.counts, supervisor)
             async with (
-                reported(context, _owner(role), role),
+                reported(context, owner, role),
+                vitals_reported(context, owner, role, said),
                 _metrics_listener(context, render_metrics),
                 asyncio.TaskGroup() as tasks,
             ):

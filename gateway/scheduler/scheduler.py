@@ -18,6 +18,7 @@ from gateway.scheduler.learner import Learner
 from gateway.scheduler.stager import Stager
 from gateway.scheduler.starter import Starter
 from gateway.scheduler.walker import Walker
+from gateway.watch.watch import Watch
 from storage import leases, throttles
 from storage.errors import StorageUnavailable
 
@@ -39,6 +40,7 @@ class SchedulerTiming:
     learn_every: float = 5.0  # what browsers reported is told to their subscriptions, many at a time
     stage_every: float = 0.5  # looks at the first parts of messages whose rest is held
     show_every: float = 5.0  # what is held is shown on /metrics
+    watch_every: float = 15.0  # looks at what processes say of themselves; at what sites send, once a minute
 
 
 async def run_scheduler(
@@ -71,6 +73,7 @@ class Scheduler:
         self._walker = Walker(context, metrics)
         self._learner = Learner(context)
         self._housekeeper = Housekeeper(context)
+        self._watch = Watch(context)
 
     async def run(self, stop: asyncio.Event) -> None:
         timing = self._timing
@@ -106,6 +109,10 @@ class Scheduler:
                 tasks.create_task(
                     self._repeat(self._housekeeper.step, lambda: asyncio.sleep(timing.tidy_every)),
                     name="scheduler-tidy",
+                ),
+                tasks.create_task(
+                    self._repeat(self._watch.step, lambda: asyncio.sleep(timing.watch_every)),
+                    name="scheduler-watch",
                 ),
             ]
             await stop.wait()

@@ -8,6 +8,7 @@ and `socket_action` does what became possible. It also decides when a connection
 import asyncio
 import os
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import pycurl
 
 from gateway.webpush.endpoint import Origin
 from gateway.webpush.errors import NoCertificates
+from gateway.webpush.observed import Observed
 from gateway.webpush.proxy import ProxySettings
 from gateway.webpush.request import PushRequest
 from gateway.webpush.transfer import Peer, Transfer
@@ -81,6 +83,7 @@ class CurlTransport:
         self._look: asyncio.TimerHandle | None = None
         self._drained: asyncio.Event | None = None
         self._closed = False
+        self.observed = Observed()
         self._multi = self._make_multi()
 
     @property
@@ -230,6 +233,7 @@ class CurlTransport:
             for curl in done:
                 self._finish(curl.transfer, curl.transfer.reply())
             for curl, code, message in failed:
+                self.observed.failed(code, message)
                 reply = curl.transfer.reply(code, message)
                 if reply.status or code not in LOST or not self._send_again(curl.transfer):
                     self._finish(curl.transfer, reply)
@@ -256,6 +260,8 @@ class CurlTransport:
         self._active.discard(transfer)
         self._multi.remove_handle(transfer.curl)
         request, on_reply = transfer.release(answered=reply.status > 0)
+        if self.observed.wants_date and reply.status:
+            self.observed.answered(request.origin.host, reply, time.time())
         self._idle.append(transfer)
         try:
             on_reply(request, reply)

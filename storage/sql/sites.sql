@@ -138,5 +138,11 @@ delete from recent_pushes where (site_id, subscription_id, message_id) in (selec
 -- name: purge_acceptances
 delete from acceptances where (site_id, subscription_id) in (select site_id, subscription_id from acceptances where site_id = $1 limit $2);
 
+-- name: purge_alerts
+delete from alerts where id in (select id from alerts where site_id = $1 limit $2);
+
+-- name: purge_quotas
+delete from quotas where site_id in (select site_id from quotas where site_id = $1 limit $2);
+
 -- name: purge_push_locations
 delete from push_locations where (site_id, subscription_id, message_id) in (select site_id, subscription_id, message_id from push_locations where site_id = $1 limit $2);

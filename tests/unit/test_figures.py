@@ -85,5 +85,5 @@ async def test_a_sender_that_died_without_a_word_is_shown_no_longer(context: Con
     told = figures.write_figures(context.registry)
     dead = Process("dead", Role.SEND, "host", 1, now - ALIVE, now - ALIVE - 1, told)
     await context.database.write(lambda tx: processes.report(tx, dead))
-    assert b"dead" not in await render_metrics(context)
+    assert b'sender="dead"' not in await render_metrics(context)
     assert await context.database.write(lambda tx: processes.forget_unseen(tx, now - ALIVE)) == 1

@@ -1,6 +1,7 @@
 """Routes for admins and their back ends."""
 
 from gateway.api.admin import (
+    alerts,
     audit,
     automations,
     categories,
@@ -48,6 +49,7 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *failures.ROUTES,
     *throttles.ROUTES,
     *webhooks.ROUTES,
+    *alerts.ROUTES,
     *audit.ROUTES,
     *health.ROUTES,
     *system.ROUTES,
