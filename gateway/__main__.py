@@ -10,6 +10,7 @@ from pathlib import Path
 import uvloop
 
 from gateway.commands import check, roles, send_test, sites, tokens
+from gateway.commands.beside import answer_beside
 from gateway.errors import CannotStart, GatewayError
 from gateway.logs import configure_logging
 from gateway.settings import Settings, load_settings
@@ -61,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     send = add("send", roles.send, "one sender alone")
     send.add_argument("--parent-pipe", type=int, help=argparse.SUPPRESS)
     send.add_argument("--owner", help=argparse.SUPPRESS)
+    beside = commands.add_parser("answer-beside")  # for `serve` and `api` alone: no help, it is not listed
+    beside.set_defaults(command=answer_beside)
+    beside.add_argument("--parent-pipe", type=int, required=True)
+    beside.add_argument("--owner", required=True)
     add("migrate", roles.migrate, "bring the database's schema up to date")
     add("check", check.check, "verify settings, limits, database and clock, and say what to fix")
     add("demo", sites.demo, "make the demo site, once")

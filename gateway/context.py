@@ -28,5 +28,7 @@ class Context:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     recent_rates: RecentRates = field(default_factory=RecentRates)
     interest: Interest = field(default_factory=Interest)  # of webhooks
+    # Where several processes answer on one port: what the owners of all of them begin with.
+    family: str | None = None
     # Each says why this process should get no requests now, or None; the database is looked at anyway.
     readiness: tuple[Callable[[], str | None], ...] = ()

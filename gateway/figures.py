@@ -2,7 +2,8 @@
 
 A sender's samples carry the label `sender`; those of the process that is scraped do not. Nothing has to be
 configured, and it works for senders on other machines, too. Processes that answer requests are scraped
-themselves: they report only what `/v1/system` shows.
+themselves: they report only what `/v1/system` shows. Where several share a port nobody knows which of them is
+scraped: they report like senders, and their samples carry the label `process`.
 """
 
 import asyncio
@@ -57,8 +58,8 @@ class Family(Struct, array_like=True, frozen=True):
 _decode = json.Decoder(list[Family]).decode
 
 
-def write_figures(registry: CollectorRegistry, role: Role = Role.SEND) -> str:
-    """The samples of a process as JSON."""
+def write_figures(registry: CollectorRegistry, role: Role = Role.SEND, *, whole: bool = False) -> str:
+    """The samples of a process as JSON: all of them, or what `/v1/system` shows."""
     families = [
         Family(
             family.name,
@@ -71,7 +72,7 @@ def write_figures(registry: CollectorRegistry, role: Role = Role.SEND) -> str:
             ],
         )
         for family in registry.collect()
-        if role is Role.SEND or family.name in SHOWN_OF_OTHERS
+        if whole or role is Role.SEND or family.name in SHOWN_OF_OTHERS
     ]
     return json.encode(families).decode()
 
@@ -119,7 +120,7 @@ async def _report(context: Context, owner: str, role: Role) -> None:
     started_at = context.clock.now()
     while True:
         now = context.clock.now()
-        figures = write_figures(context.registry, role)
+        figures = write_figures(context.registry, role, whole=context.family is not None)
         process = Process(owner, role.value, socket.gethostname(), os.getpid(), started_at, now, figures)
 
         async def body(tx: Transaction, process: Process = process, now: int = now) -> None:
@@ -148,6 +149,7 @@ class _Together:
                 family = families.get(told.name)
                 if family is None:
                     family = families[told.name] = Metric(told.name, told.documentation, told.kind)
+                whose = "sender" if other.role == Role.SEND else "process"
                 for sample in told.samples:
-                    family.add_sample(sample.name, {**sample.labels, "sender": other.owner}, sample.value)
+                    family.add_sample(sample.name, {**sample.labels, whose: other.owner}, sample.value)
         yield from families.values()

@@ -100,6 +100,14 @@ class Settings:
         default_factory=_cores,
         metadata=_told(parse_number(0, 256), "number of cores", "How many sender processes `serve` starts."),
     )
+    api_processes: int = field(
+        default=1,
+        metadata=_told(
+            parse_number(1, 64),
+            "1",
+            "How many processes answer requests, on one port; one is enough for most.",
+        ),
+    )
     push_hosts: PushHosts = field(
         default_factory=PushHosts,
         metadata=_told(

@@ -1,4 +1,5 @@
-"""Sender processes: started, watched and started again by their parent, and never outliving it.
+"""Child processes, senders and API processes: started, watched and started again by their parent, and never
+outliving it.
 
 A child inherits the reading end of a pipe whose writing end only the parent has. However the parent ends,
 kill -9 included, the system closes that end, and the child reads the end of the file.
@@ -18,8 +19,6 @@ from gateway.logs import Log
 
 log = Log(__name__)
 
-_NICER = 5  # senders leave the processor to the API, whose latency people feel
-
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -29,6 +28,19 @@ class Patience:
     longest_pause: float = 30.0
     healthy_after: float = 60.0  # a child that lived this long starts from the first pause again
     stop: float = 15.0  # between SIGTERM and SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What is the same of all children of a supervisor."""
+
+    kind: str  # in the log: `sender.died`
+    owners: str  # how their owners begin
+    nicer: int  # than the parent
+
+
+# Senders leave the processor to the API, whose latency people feel.
+SENDER = Child("sender", "sender", nicer=5)
 
 
 class Supervisor:
@@ -47,7 +59,9 @@ class Supervisor:
         on_death: Callable[[str], Awaitable[None]],
         clock: Clock,
         patience: Patience | None = None,
+        child: Child = SENDER,
     ) -> None:
+        self._child = child
         self._command = command
         self._count = count
         self._on_death = on_death
@@ -62,7 +76,7 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for number in range(self._count):
-                    tasks.create_task(self._keep_one(number, read_end), name=f"sender-{number}")
+                    tasks.create_task(self._keep_one(number, read_end), name=f"{self._child.kind}-{number}")
         finally:
             os.close(read_end)
             os.close(write_end)
@@ -70,7 +84,7 @@ class Supervisor:
     async def _keep_one(self, number: int, pipe: int) -> None:
         pause = self._patience.first_pause
         while True:
-            owner = f"sender-{number}-{secrets.token_hex(8)}"
+            owner = f"{self._child.owners}-{number}-{secrets.token_hex(8)}"
             started_at = self._clock.monotonic()
             await self._live_and_die(owner, pipe)
             if self._clock.monotonic() - started_at >= self._patience.healthy_after:
@@ -89,13 +103,13 @@ class Supervisor:
             )
         except OSError as exc:  # no memory, process or descriptor to spare: no reason to end the API as well
             hint = "Free memory, or raise the limits of processes and open files; it is tried again."
-            log.error("sender.not_started", owner=owner, hint=hint, cause=exc)
+            log.error(f"{self._child.kind}.not_started", owner=owner, hint=hint, cause=exc)
             return
         self.running[owner] = process.pid
         with suppress(ProcessLookupError):
-            nice = os.getpriority(os.PRIO_PROCESS, 0) + _NICER
+            nice = os.getpriority(os.PRIO_PROCESS, 0) + self._child.nicer
             os.setpriority(os.PRIO_PROCESS, process.pid, nice)
-        log.info("sender.started", owner=owner, child=process.pid)
+        log.info(f"{self._child.kind}.started", owner=owner, child=process.pid)
         try:
             code = await process.wait()
         except asyncio.CancelledError:
@@ -104,7 +118,7 @@ class Supervisor:
         finally:
             del self.running[owner]
         self.deaths += 1
-        log.error("sender.died", owner=owner, child=process.pid, code=code)
+        log.error(f"{self._child.kind}.died", owner=owner, child=process.pid, code=code)
         await self._bury(owner)
 
     async def _stop(self, process: Process, owner: str) -> None:
@@ -114,11 +128,11 @@ class Supervisor:
             async with asyncio.timeout(self._patience.stop):
                 code = await process.wait()
         except TimeoutError:
-            log.error("sender.killed", owner=owner, child=process.pid, after=self._patience.stop)
+            log.error(f"{self._child.kind}.killed", owner=owner, child=process.pid, after=self._patience.stop)
             with suppress(ProcessLookupError):
                 process.kill()
             code = await process.wait()
-        log.info("sender.stopped", owner=owner, child=process.pid, code=code)
+        log.info(f"{self._child.kind}.stopped", owner=owner, child=process.pid, code=code)
         if code != 0:
             await self._bury(owner)
 
@@ -126,7 +140,9 @@ class Supervisor:
         try:
             await self._on_death(owner)
         except Exception as exc:
-            log.error("sender.leases_kept", owner=owner, hint="They run out by themselves.", cause=exc)
+            log.error(
+                f"{self._child.kind}.leases_kept", owner=owner, hint="They run out by themselves.", cause=exc
+            )
 
 
 def exit_on_parent_death(pipe: int, stop: Callable[[], None]) -> None:
@@ -136,7 +152,7 @@ def exit_on_parent_death(pipe: int, stop: Callable[[], None]) -> None:
     def end_of_file() -> None:
         loop.remove_reader(pipe)
         os.close(pipe)
-        log.warning("parent.gone", hint="This sender stops too.")
+        log.warning("parent.gone", hint="This process stops too.")
         stop()
 
     loop.add_reader(pipe, end_of_file)

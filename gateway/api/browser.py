@@ -12,7 +12,7 @@ from gateway.api.doorkeeper import bearer
 from gateway.api.route import Call
 from gateway.api.scripts import Scripts
 from gateway.automation_cache import AutomationCache
-from gateway.ceiling import HourlyCeiling
+from gateway.ceiling import NEW_PER_HOUR, HourlyCeiling
 from gateway.context import Context
 from gateway.demo import DemoLimit
 from gateway.enrolment import prove
@@ -55,6 +55,7 @@ BROWSERS = web.AppKey("browsers", Browsers)
 def add_browsers(app: web.Application, context: Context) -> None:
     """The state behind `Call.request.app[BROWSERS]`; events are written while the application runs."""
     clock = context.clock
+    shares = context.settings.api_processes  # each process has its part of every limit
     known = SiteCache(context.database, clock)
     ingest = EventIngest(
         context.database,
@@ -69,10 +70,10 @@ def add_browsers(app: web.Application, context: Context) -> None:
         sites=known,
         automations=AutomationCache(context.database, clock),
         ingest=ingest,
-        ceiling=HourlyCeiling(clock),
+        ceiling=HourlyCeiling(clock, NEW_PER_HOUR // shares),
         # Generous: behind one address of a mobile carrier are thousands of visitors.
-        calls=AddressLimiter(clock, rate=10, burst=300),
-        refusals=AddressLimiter(clock, rate=1, burst=100),
+        calls=AddressLimiter(clock, rate=10 / shares, burst=max(1, 300 // shares)),
+        refusals=AddressLimiter(clock, rate=1 / shares, burst=max(1, 100 // shares)),
         demo_sends=DemoLimit(clock),
         scripts=Scripts(STATIC, context.settings.public_url),
         demo_files=load_assets(STATIC / "demo"),

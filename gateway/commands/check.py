@@ -69,7 +69,8 @@ def _check_public_url(settings: Settings, found: Findings) -> None:
 def _check_open_files(settings: Settings, found: Findings) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        budget = derive_budget(raise_limit(), serves=True, children=settings.senders)
+        children = settings.senders + settings.api_processes - 1
+        budget = derive_budget(raise_limit(), serves=True, children=children)
     except GatewayError as exc:
         found.bad("open files", exc.sentence)
         return

@@ -43,10 +43,16 @@ _THE_CALLERS = {
 
 
 def listen(
-    host: str, port: int, *, read_timeout: float = READ_TIMEOUT, setting: str = "GATEWAY_PORT"
+    host: str,
+    port: int,
+    *,
+    read_timeout: float = READ_TIMEOUT,
+    setting: str = "GATEWAY_PORT",
+    shared: bool = False,
 ) -> list[socket.socket]:
     """Listening sockets for every address of `host`. CannotStart when one is taken or not ours;
-    `setting` is where the operator chose the port.
+    `setting` is where the operator chose the port. `shared`: other processes of this user that say so too may
+    listen there as well, and the system shares new connections out between them.
 
     The system itself ends a connection whose peer has read nothing for `read_timeout` seconds while there was
     something to read: neither aiohttp nor the event loop ever would, however the answer was written.
@@ -57,7 +63,9 @@ def listen(
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, _, _, _, address in dict.fromkeys(found):
             try:
-                listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+                listener = socket.create_server(
+                    address[:2], family=family, backlog=BACKLOG, reuse_port=shared
+                )
             except OSError as exc:
                 # `localhost` is ::1 too, on machines that have no IPv6 as well as on those that have.
                 if exc.errno not in _NOT_HERE:

@@ -354,10 +354,12 @@ def test_an_address_that_this_machine_lacks_is_no_obstacle_while_another_is_ther
 ) -> None:
     create = socket.create_server
 
-    def without_ipv6(address: tuple[str, int], *, family: int, backlog: int) -> socket.socket:
+    def without_ipv6(
+        address: tuple[str, int], *, family: int, backlog: int, reuse_port: bool
+    ) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
-        return create(address, family=family, backlog=backlog)
+        return create(address, family=family, backlog=backlog, reuse_port=reuse_port)
 
     both = [
         (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0)),
