@@ -4,7 +4,9 @@
     log.info("message.frozen", message_id=12, recipients=1000)
     log.error("storage.unavailable", hint="Free some disk space.", cause=exc)
 
-The event is `thing.what_happened`, never reworded; what varies goes into fields. The int64 in a field called
+The event is `thing.what_happened`, never reworded (docs/logs.md has them all); what varies goes into fields.
+Lines of a request carry its `request_id`, so that one can go from a caller's `X-Request-Id` to the message it
+made, and by `message_id` through all processes. The int64 in a field called
 `site_id`, `message_id`, … is written as the API writes it, `msg_…`. Lines of libraries carry the event `log`.
 Text for people on a terminal, JSON elsewhere. Never log a token, a key or an endpoint: write
 `redact_endpoint(endpoint)`. The formatters blot out what slips through all the same (in a library's
@@ -15,12 +17,16 @@ import json
 import logging
 import re
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TextIO
 from urllib.parse import urlsplit
 
 from storage.ids import Kind, encode_id
+
+# The id of the request that this task answers.
+answering: ContextVar[str | None] = ContextVar("answering", default=None)
 
 
 class Log:
@@ -42,6 +48,8 @@ class Log:
 
     def _write(self, level: int, event: str, cause: BaseException | None, fields: dict[str, object]) -> None:
         if self._logger.isEnabledFor(level):
+            if (request_id := answering.get()) is not None:
+                fields["request_id"] = request_id
             self._logger.log(level, event, exc_info=cause, extra={"fields": fields})
 
 
@@ -67,15 +75,18 @@ def redact_endpoint(endpoint: str) -> str:
 
 
 def redact(line: str) -> str:
-    """The line without tokens, VAPID headers, passwords in URLs, endpoints of the known push services."""
+    """The line without tokens, VAPID headers, passwords in URLs, subscriptions' keys, endpoints of the known
+    push services."""
     if "://" in line:
         line = _PASSWORD.sub(r"\1[redacted]@", line)
         line = _ENDPOINT.sub(lambda match: redact_endpoint(match[0]), line)
+    line = _SUBSCRIPTION_KEY.sub(r"\1[redacted]", line)
     line = _CREDENTIALS.sub(r"\1 [redacted]", line)
     return _API_TOKEN.sub("wpg_[redacted]", line)
 
 
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic|vapid|webpush)\s+[\w.~+/=-]{8,}(?:\s*,\s*k=[\w-]+)?")
+_SUBSCRIPTION_KEY = re.compile(r"(\b(?:p256dh|auth)\b[\\\"']*\s*[:=]\s*[\\\"']*)[\w+/=-]{16,}")
 _API_TOKEN = re.compile(r"wpg_[\w-]{8,}")
 _PASSWORD = re.compile(r"(://[^\s:/@\"]+:)[^\s/@\"]+@")
 _ENDPOINT = re.compile(
@@ -87,6 +98,9 @@ _IDS = {
     "subscription_id": Kind.SUBSCRIPTION,
     "message_id": Kind.MESSAGE,
     "key_id": Kind.KEY,
+    "series_id": Kind.MESSAGE,
+    "automation_id": Kind.AUTOMATION,
+    "webhook_id": Kind.WEBHOOK,
     "token_id": Kind.TOKEN,
 }
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}

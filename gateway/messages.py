@@ -15,6 +15,7 @@ from gateway.categories import unknown_categories
 from gateway.context import Context
 from gateway.errors import Conflict, InvalidRequest, WrongState
 from gateway.idempotency import IdempotencyKey, find_result, remember
+from gateway.logs import Log
 from gateway.message_draft import Draft, make_message
 from gateway.parts import NO_PARTS, Parts, find_parts
 from gateway.site_settings import read_settings
@@ -25,6 +26,8 @@ from storage.database import Transaction
 from storage.errors import Conflict as AlreadyStored
 from storage.ids import Kind, encode_id
 from storage.messages import GOING_ON, Message, MessageKind, MessageState, Progress, Results
+
+log = Log(__name__)
 
 CHANGEABLE = frozenset({MessageState.DRAFT, MessageState.SCHEDULED})
 CANCELLABLE = CHANGEABLE | {MessageState.SENDING, MessageState.PAUSED}
@@ -148,6 +151,7 @@ async def store_message(
         if replayed is None:
             raise
         return replayed
+    log.info("message.accepted", message_id=message.id, site_id=site_id, state=message.state.value)
     return Created(MessageWithProgress(message), replayed=False)
 
 
@@ -259,7 +263,9 @@ async def pause_message(context: Context, actor: str, site_id: int, message_id: 
             raise _wrong_state(message, "paused")
         return await _look(context, tx, site_id, message_id)
 
-    return await context.database.write(body)
+    found = await context.database.write(body)
+    log.info("message.paused", message_id=message_id, reason=PAUSED_BY_ADMIN)
+    return found
 
 
 async def resume_message(context: Context, actor: str, site_id: int, message_id: int) -> MessageWithProgress:
@@ -283,7 +289,9 @@ async def resume_message(context: Context, actor: str, site_id: int, message_id:
         await stored_audit.add(tx, note)
         return await _look(context, tx, site_id, message_id)
 
-    return await context.database.write(body)
+    found = await context.database.write(body)
+    log.info("message.resumed", message_id=message_id)
+    return found
 
 
 async def cancel_message(context: Context, actor: str, site_id: int, message_id: int) -> MessageWithProgress:
@@ -299,7 +307,9 @@ async def cancel_message(context: Context, actor: str, site_id: int, message_id:
         await stored_audit.add(tx, note)
         return await _look(context, tx, site_id, message_id)
 
-    return await context.database.write(body)
+    found = await context.database.write(body)
+    log.info("message.cancelled", message_id=message_id, reason="cancelled by an admin")
+    return found
 
 
 async def _look(context: Context, tx: Transaction, site_id: int, message_id: int) -> MessageWithProgress:

@@ -20,7 +20,7 @@ from gateway.errors import (
     NotFound,
     Unavailable,
 )
-from gateway.logs import Log
+from gateway.logs import Log, answering
 from storage.errors import Conflict, StorageUnavailable
 from storage.errors import NotFound as NotStored
 
@@ -55,6 +55,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     # Nobody gains by guessing it, and the system's generator takes ten times as long.
     request[REQUEST_ID] = f"{random.getrandbits(64):016x}"
+    answering.set(request[REQUEST_ID])
     try:
         return await handler(request)
     except GatewayError as exc:
@@ -68,7 +69,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Conflict:
         return problem_response(request, ConflictProblem())
     except StorageUnavailable as exc:
-        log.error("storage.unavailable", hint=exc.hint, request_id=request[REQUEST_ID], cause=exc.__cause__)
+        log.error("storage.unavailable", hint=exc.hint, cause=exc.__cause__)
         return problem_response(request, Unavailable("The database cannot be used right now."))
     except ConnectionResetError:  # the caller has gone: nobody reads this, and nothing is wrong here
         return problem_response(request, InvalidRequest("The body ended before it was complete."))
@@ -76,7 +77,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         # The route's pattern, not the path: what strangers write stays out of the log.
         resource = request.match_info.route.resource
         route = f"{request.method} {'' if resource is None else resource.canonical}"
-        log.error("request.failed", route=route, request_id=request[REQUEST_ID], cause=exc)
+        log.error("request.failed", route=route, cause=exc)
         return problem_response(request, Internal())
 
 

@@ -102,7 +102,7 @@ class Starter:
             return
         if not is_named(audience):
             if await self._database.write(lambda tx: _begin(tx, timetable, now, ceiling)):
-                self._metrics.messages_started.inc()
+                self._tell_started(message)
             return
         named = await self._database.read(lambda tx: read_named(tx, timetable))
         judged = judge(timetable, named.rows, now, self._ids)
@@ -115,8 +115,12 @@ class Starter:
             return await messages.frozen(tx, message.id, len(named.rows), named.unknown, now)
 
         if await self._database.write(body):
-            self._metrics.messages_started.inc()
+            self._tell_started(message)
             self._metrics.recipients_frozen.inc(len(named.rows))
+
+    def _tell_started(self, message: Message) -> None:
+        self._metrics.messages_started.inc()
+        log.info("message.started", message_id=message.id, site_id=message.site_id)
 
     async def _start_resolved(
         self, timetable: Timetable, audience: AudienceSpec, now: int, ceiling: int
@@ -135,7 +139,7 @@ class Starter:
 
         started, cancelled = await self._database.write(body)
         if started:
-            self._metrics.messages_started.inc()
+            self._tell_started(message)
         if cancelled:
             log.warning("message.cancelled", message_id=message.id, reason=SEGMENT_DELETED)
             self._metrics.messages_ended.labels("cancelled").inc()

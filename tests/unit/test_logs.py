@@ -1,15 +1,16 @@
 import ast
+import contextvars
 import io
 import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from gateway.logs import Log, configure_logging, redact, redact_endpoint
+from gateway.logs import Log, answering, configure_logging, redact, redact_endpoint
 
 ROOT = Path(__file__).parents[2]
 ENDPOINT = "https://fcm.googleapis.com/fcm/send/dXNlcg:APA91bH-very_secret"
@@ -140,6 +141,8 @@ def test_an_endpoint_becomes_its_host_and_a_hash() -> None:
         ("https://updates.push.services.mozilla.com/wpush/v2/gAAAA", "gAAAA"),
         ("https://db5p.notify.windows.com/w/?token=BQYAAAC", "BQYAAAC"),
         ("https://web.push.apple.com/QPrr8", "QPrr8"),
+        ("{'p256dh': 'BP19K6EZV3AscbN2EummiAMSnd53k'}", "BP19K6EZ"),
+        ('{"auth": "Y2TYgnRUEt9AHSEBOKQqfA"}', "Y2TYgn"),
     ],
 )
 def test_secrets_that_slip_through_are_blotted_out(lines: io.StringIO, text: str, secret: str) -> None:
@@ -155,19 +158,96 @@ def test_redaction_leaves_ordinary_lines_as_they_are() -> None:
     assert redact(line) == line
 
 
-def test_every_event_in_the_code_has_a_stable_name() -> None:
-    named = re.compile(r"[a-z_]+(\.[a-z_]+)+")
-    for path in [*ROOT.glob("gateway/**/*.py")]:
-        source = path.read_text()
-        if "from gateway.logs import" not in source:
-            continue
-        for node in ast.walk(ast.parse(source)):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+def _calls(node: ast.AST) -> Iterator[ast.Call]:
+    return (each for each in ast.walk(node) if isinstance(each, ast.Call))
+
+
+def _first_words(trees: Mapping[Path, ast.Module], maker: str) -> set[str]:
+    """The constants that calls of `maker` begin with."""
+    return {
+        str(call.args[0].value)
+        for tree in trees.values()
+        for call in _calls(tree)
+        if isinstance(call.func, ast.Name)
+        and call.func.id == maker
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
+def _events(trees: Mapping[Path, ast.Module]) -> Iterator[tuple[str, str]]:
+    """Where in the code, and which event: the first argument of a call of `log`.
+
+    Of a process started by gateway.supervise it begins with the kind of process; what is passed over by
+    gateway.scheduler.failing is told with the event that was asked for.
+    """
+    kinds, failing = _first_words(trees, "Child"), _first_words(trees, "Failing")
+    for path, tree in trees.items():
+        for call in _calls(tree):
+            function = call.func
+            if not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)):
                 continue
-            if isinstance(node.func.value, ast.Name) and node.func.value.id == "log":
-                event = node.args[0]
-                where = f"{path.relative_to(ROOT)}:{node.lineno}"
+            if function.value.id != "log":
+                continue
+            event, where = call.args[0], f"{path.relative_to(ROOT)}:{call.lineno}"
+            if isinstance(event, ast.JoinedStr) and path.name == "supervise.py":
+                rest = event.values[-1]
+                assert isinstance(rest, ast.Constant), where
+                yield from ((where, kind + str(rest.value)) for kind in kinds)
+            elif path.name == "failing.py":
+                yield from ((where, each) for each in failing)
+            else:
                 assert isinstance(event, ast.Constant), f"{where} makes its event up"
-                assert named.fullmatch(str(event.value)), (
-                    f"{where}: {event.value!r} is not thing.what_happened"
-                )
+                yield where, str(event.value)
+
+
+@pytest.fixture(scope="module")
+def events() -> list[tuple[str, str]]:
+    sources = {path: path.read_text() for path in ROOT.glob("gateway/**/*.py")}
+    named = {path: ast.parse(text) for path, text in sources.items() if "from gateway.logs import" in text}
+    constructed = ("Child(", "Failing(")
+    others = {
+        path: ast.parse(text)
+        for path, text in sources.items()
+        if path not in named and any(each in text for each in constructed)
+    }
+    return list(_events(named | others))
+
+
+def test_no_field_of_a_line_is_a_secret_and_an_endpoint_is_redacted() -> None:
+    seen = 0
+    for path in ROOT.glob("gateway/**/*.py"):
+        for call in _calls(ast.parse(path.read_text())):
+            function = call.func
+            if isinstance(function, ast.Attribute) and ast.unparse(function.value) == "log":
+                for field in call.keywords:
+                    where = f"{path.relative_to(ROOT)}:{call.lineno}: {field.arg}"
+                    assert field.arg not in ("token", "secret", "key", "auth", "p256dh", "payload"), where
+                    if field.arg == "endpoint":
+                        seen += 1
+                        assert ast.unparse(field.value).startswith("redact_endpoint("), where
+    assert seen
+
+
+def test_every_event_in_the_code_has_a_stable_name(events: list[tuple[str, str]]) -> None:
+    assert len(events) > 40
+    for where, event in events:
+        assert re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", event), f"{where}: {event!r} is not thing.what_happened"
+
+
+def test_the_events_of_the_code_are_those_of_the_document(events: list[tuple[str, str]]) -> None:
+    rows = re.findall(r"^\| (`[^|]+`) \|", (ROOT / "docs" / "logs.md").read_text(), re.MULTILINE)
+    documented = {event for row in rows for event in re.findall(r"`([^`]+)`", row)} - {"log"}
+    assert {event for _, event in events} == documented
+
+
+def test_lines_of_a_request_carry_its_id(lines: io.StringIO) -> None:
+    def answer(request_id: str) -> None:
+        answering.set(request_id)
+        log.info("message.accepted", message_id=1)
+
+    contextvars.copy_context().run(answer, "0a1b")
+    contextvars.copy_context().run(answer, "2c3d")
+    log.info("message.started", message_id=1)
+    found = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [line.get("request_id") for line in found] == ["0a1b", "2c3d", None]
+    assert {line["message_id"] for line in found} == {"msg_0000000000001"}
