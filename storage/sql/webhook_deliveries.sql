@@ -57,7 +57,8 @@ where webhook_id = $1 and id = $2 and state <> 'pending';
 update webhook_deliveries
 set state = 'pending', attempts = 0, ended_at = null, next_attempt_at = $3, lease_owner = null, lease_until = null
 where id in (
-    select id from webhook_deliveries where webhook_id = $1 and state = $2 and ended_at <= $3 order by id limit $4);
+    select id from webhook_deliveries /* sqlite: indexed by webhook_deliveries_by_state */
+    where webhook_id = $1 and state = $2 and ended_at <= $3 order by id limit $4);
 
 -- name: forget
 delete from webhook_deliveries where id in (

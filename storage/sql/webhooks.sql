@@ -51,11 +51,13 @@ where state = 'paused' and paused_at < $1
 limit $2;
 
 -- name: due
--- From webhook to webhook that has something pending, one look into the index for each.
+-- From webhook to webhook that has something pending, one look into the index for each. The other index would lead
+-- SQLite through all that was delivered within a week.
 with recursive busy (id) as (
-    select min(webhook_id) from webhook_deliveries where state = 'pending'
+    select min(webhook_id) from webhook_deliveries /* sqlite: indexed by webhook_deliveries_pending */ where state = 'pending'
     union all
-    select (select min(d.webhook_id) from webhook_deliveries d where d.state = 'pending' and d.webhook_id > busy.id)
+    select (select min(d.webhook_id) from webhook_deliveries d /* sqlite: indexed by webhook_deliveries_pending */
+        where d.state = 'pending' and d.webhook_id > busy.id)
     from busy where busy.id is not null)
 select w.id, w.site_id, w.url, w.description, w.types, w.state, w.sealed_secret, w.sealed_old_secret,
     w.old_secret_until, w.created_at, w.paused_at, w.failing_since, w.last_error

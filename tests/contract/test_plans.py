@@ -546,6 +546,35 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
         ["b USING INDEX batches_by_due (message_id=? AND due_at>? AND due_at<?)"],
     ),
     ("keys", "by_ids", ([1],), ["application_server_keys USING INTEGER PRIMARY KEY (rowid=?)"]),
+    (
+        "webhooks",
+        "due",
+        (1,),
+        [
+            "webhook_deliveries USING INDEX webhook_deliveries_pending",
+            "d USING INDEX webhook_deliveries_pending (webhook_id>?)",
+            "d USING INDEX webhook_deliveries_pending (webhook_id=? AND next_attempt_at<?)",
+        ],
+    ),
+    (
+        "webhook_deliveries",
+        "claim",
+        (1, 2, "me", 3, 4),
+        ["webhook_deliveries USING INDEX webhook_deliveries_pending (webhook_id=? AND next_attempt_at<?)"],
+    ),
+    (
+        "webhook_deliveries",
+        "page_by_state",
+        (1, 2, 3, "dead"),
+        ["webhook_deliveries USING INDEX webhook_deliveries_by_state (webhook_id=? AND state=? AND id<?)"],
+    ),
+    (
+        "webhook_deliveries",
+        "replay_state",
+        (1, "dead", 2, 3),
+        ["webhook_deliveries USING INDEX webhook_deliveries_by_state (webhook_id=? AND state=?)"],
+    ),
+    ("outbox", "add", (1, "a", "[]", 1, 1), ["t USING PRIMARY KEY (site_id=? AND type=?)"]),
 ]
 IDS = [f"{aggregate}.{block}" for aggregate, block, *_ in HOT]
 # progress_of and by_variant group a few messages' rollups; due orders at most twice its limit, live what it
