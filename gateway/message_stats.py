@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.campaigns.periods import Step
+from gateway.campaigns.periods import StatsStep
 from gateway.campaigns.rules import read_rules
 from gateway.campaigns.zones import DAY
 from gateway.context import Context
@@ -88,11 +88,11 @@ def _tallies(
     return total, by_provider, by_variant
 
 
-def _window(step: Step | None, zone: str, hours: tuple[int, int] | None) -> Window | None:
+def _window(step: StatsStep | None, zone: str, hours: tuple[int, int] | None) -> Window | None:
     if hours is None:
         return None
     first, last = hours
-    usual = Step.HOUR if last - first < _BY_THE_HOUR else Step.DAY
+    usual = StatsStep.HOUR if last - first < _BY_THE_HOUR else StatsStep.DAY
     return cut(zone, first, last + HOUR, step or usual)
 
 

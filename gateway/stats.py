@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from gateway.campaigns.periods import Span, Step, begin, part_length, periods, place_of, spans
+from gateway.campaigns.periods import Span, StatsStep, begin, part_length, periods, place_of, spans
 from gateway.campaigns.zones import DAY, moment_of
 from gateway.context import Context
 from gateway.errors import FieldError, InvalidRequest
@@ -30,7 +30,7 @@ class Asked:
 
     start: str | None = None
     end: str | None = None
-    step: Step | None = None
+    step: StatsStep | None = None
     timezone: str | None = None
 
 
@@ -39,7 +39,7 @@ class Window:
     """Whole steps of a zone: their beginnings, and the end of the last."""
 
     zone: str
-    step: Step
+    step: StatsStep
     edges: Sequence[int]
 
     @property
@@ -57,7 +57,7 @@ class Window:
     @property
     def spans(self) -> Sequence[Span]:
         """In which hours are added up in the database: none of them has two offsets."""
-        if self.step is Step.HOUR:
+        if self.step is StatsStep.HOUR:
             return [Span(self.start, self.end, 0)]
         return spans(self.zone, self.start, self.end)
 
@@ -98,9 +98,9 @@ def lost(moves: Mapping[Move, int]) -> int:
 
 def window_of(asked: Asked, zone: str, now: int) -> Window:
     """Aligned to the steps, outwards. InvalidRequest: too many points, no such time."""
-    step = asked.step or Step.DAY
+    step = asked.step or StatsStep.DAY
     end = now + 1 if asked.end is None else _moment("to", asked.end, zone)
-    start = begin(zone, end, Step.DAY) - (_USUAL_DAYS - 1) * DAY if asked.start is None else _moment(
+    start = begin(zone, end, StatsStep.DAY) - (_USUAL_DAYS - 1) * DAY if asked.start is None else _moment(
         "from", asked.start, zone
     )  # fmt: skip
     if start >= end:
@@ -110,7 +110,7 @@ def window_of(asked: Asked, zone: str, now: int) -> Window:
     return cut(zone, start, end, step)
 
 
-def cut(zone: str, start: int, end: int, step: Step) -> Window:
+def cut(zone: str, start: int, end: int, step: StatsStep) -> Window:
     """InvalidRequest: too many points."""
     edges = periods(zone, start, end, step, MOST_POINTS)
     if len(edges) - 1 > MOST_POINTS:

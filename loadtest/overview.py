@@ -18,7 +18,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from gateway.campaigns.periods import Step
+from gateway.campaigns.periods import StatsStep
 from gateway.clock import SystemClock
 from gateway.context import Context
 from gateway.master_key import MasterKey
@@ -163,10 +163,11 @@ async def run(url: str, count: int, explained: bool) -> None:
     print(f"| {what} | best, ms | median, ms | longest, ms | CPU, ms |")
     print("|---|---:|---:|---:|---:|")
     await measure(
-        f"{year} days by the day", lambda: site_stats(context, SITE, Asked(start, None, Step.DAY, zone))
+        f"{year} days by the day", lambda: site_stats(context, SITE, Asked(start, None, StatsStep.DAY, zone))
     )
     await measure(
-        f"{year} days by the month", lambda: site_stats(context, SITE, Asked(start, None, Step.MONTH, zone))
+        f"{year} days by the month",
+        lambda: site_stats(context, SITE, Asked(start, None, StatsStep.MONTH, zone)),
     )
     await measure("the last 30 days", lambda: site_stats(context, SITE, Asked(timezone=zone)))
     newest = id_ceiling(clock.now() - clock.now() % DAY - DAY + 9 * HOUR)

@@ -15,7 +15,7 @@ from gateway.campaigns.zones import DAY, HOUR, moment_of, offset_at, wall_of
 _EPOCH = datetime(1970, 1, 1)
 
 
-class Step(StrEnum):
+class StatsStep(StrEnum):
     HOUR = "hour"  # of UTC, in every zone
     DAY = "day"
     WEEK = "week"  # from Monday on
@@ -30,14 +30,14 @@ class Span(NamedTuple):
     offset: int
 
 
-def begin(zone: str, at: int, step: Step) -> int:
+def begin(zone: str, at: int, step: StatsStep) -> int:
     """When the step that holds `at` began."""
-    if step is Step.HOUR:
+    if step is StatsStep.HOUR:
         return at - at % HOUR
     return moment_of(zone, _first_day(wall_of(zone, at), step))
 
 
-def periods(zone: str, start: int, end: int, step: Step, most: int) -> Sequence[int]:
+def periods(zone: str, start: int, end: int, step: StatsStep, most: int) -> Sequence[int]:
     """The beginnings of the steps from that of `start` on, before `end`, and the end of the last one.
 
     No more than `most` steps and one: then they end before `end`.
@@ -64,28 +64,28 @@ def spans(zone: str, start: int, end: int) -> Sequence[Span]:
     return found
 
 
-def place_of(zone: str, beginnings: Sequence[int], part: int, step: Step) -> int:
+def place_of(zone: str, beginnings: Sequence[int], part: int, step: StatsStep) -> int:
     """In which step an hour of UTC (step HOUR), else a day of the zone, lies, numbered from the epoch."""
-    at = part * HOUR if step is Step.HOUR else moment_of(zone, _EPOCH + timedelta(days=part))
+    at = part * HOUR if step is StatsStep.HOUR else moment_of(zone, _EPOCH + timedelta(days=part))
     return bisect_right(beginnings, at) - 1
 
 
-def part_length(step: Step) -> int:
+def part_length(step: StatsStep) -> int:
     """Of what `place_of` takes, milliseconds."""
-    return HOUR if step is Step.HOUR else DAY
+    return HOUR if step is StatsStep.HOUR else DAY
 
 
-def _first_day(wall: datetime, step: Step) -> datetime:
+def _first_day(wall: datetime, step: StatsStep) -> datetime:
     day = wall.replace(hour=0, minute=0, second=0, microsecond=0)
-    if step is Step.WEEK:
+    if step is StatsStep.WEEK:
         return day - timedelta(days=day.weekday())
-    return day.replace(day=1) if step is Step.MONTH else day
+    return day.replace(day=1) if step is StatsStep.MONTH else day
 
 
-def _next(zone: str, at: int, step: Step) -> int:
-    if step is Step.HOUR:
+def _next(zone: str, at: int, step: StatsStep) -> int:
+    if step is StatsStep.HOUR:
         return at + HOUR
     day = _first_day(wall_of(zone, at), step)
-    days = {Step.DAY: 1, Step.WEEK: 7, Step.MONTH: 32}[step]
+    days = {StatsStep.DAY: 1, StatsStep.WEEK: 7, StatsStep.MONTH: 32}[step]
     # Not before the next day: a zone that crossed the date line has left one out.
     return max(at + 1, moment_of(zone, _first_day(day + timedelta(days=days), step)))

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from gateway.api.moments import Moment
-from gateway.campaigns.periods import Step
+from gateway.campaigns.periods import StatsStep
 from gateway.subscription_fields import Timezone
 
 MOST_ACTIONS = 100
@@ -28,7 +28,7 @@ class Format(StrEnum):
 
 
 class MessageStatsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    step: Step | None = None
+    step: StatsStep | None = None
     timezone: Annotated[Timezone, Meta(description="Default: the site's.")] | None = None
     format: Format = Format.JSON
 
@@ -91,7 +91,7 @@ class Reported(Struct, frozen=True, kw_only=True):
 class Statistics(Struct, frozen=True, kw_only=True):
     from_: Moment = field(name="from")
     to: Moment
-    step: Step
+    step: StatsStep
     timezone: str
     totals: SiteTotals
     series: Sequence[SitePoint]
@@ -123,7 +123,7 @@ class VariantCounts(Counts, frozen=True, kw_only=True):
 
 class MessageStatistics(Struct, frozen=True, kw_only=True):
     funnel: Counts
-    step: Step | None
+    step: StatsStep | None
     timezone: str | None
     series: Sequence[MessagePoint]
     by_provider: Mapping[str, Counts]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.campaigns.periods import Step
+from gateway.campaigns.periods import StatsStep
 from gateway.message_stats import message_stats
 from gateway.retention import DAY, MARGIN
 from gateway.scheduler.housekeeper import Housekeeper
@@ -67,7 +67,7 @@ async def test_rows_are_removed_so_long_after_the_message_has_ended_and_what_the
 ) -> None:
     message = await send(installation, 3)
     context, site_id = installation.context, installation.site.id
-    year = Asked("2026-01-01", "2027-01-01", Step.MONTH, "Europe/Berlin")
+    year = Asked("2026-01-01", "2027-01-01", StatsStep.MONTH, "Europe/Berlin")
     before = await message_stats(context, site_id, message.id, Asked())
     of_site = await site_stats(context, site_id, year)
     assert of_site.total[:6] == [3, 0, 0, 0, 0, 3]
