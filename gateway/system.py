@@ -6,17 +6,20 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from gateway import VERSION
 from gateway.context import Context
 from gateway.figures import ALIVE, Figure, read_figures
 from gateway.openfiles import open_files
 from gateway.process import Role
-from storage import processes, throttles
+from gateway.watch import vitals as watch
+from storage import processes, throttles, vitals
 from storage.batches import PROVIDERS
 from storage.database import Transaction
 from storage.processes import Process as Reported
 from storage.throttles import EVERY_SITE, FOR_GOOD, Throttle
+from storage.vitals import Vitals
 
 Figures = Mapping[str, Sequence[Figure]]
 
@@ -49,6 +52,7 @@ class Process:
     memory_bytes: int
     in_flight: int  # POSTed, not answered
     unrecorded: int  # answered, not recorded
+    open_files: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,15 @@ async def look(context: Context) -> System:
     clock = context.clock
     now, began_at = clock.now(), clock.monotonic()
 
-    async def body(tx: Transaction) -> tuple[Sequence[Reported], Sequence[Throttle], int]:
-        reported = await processes.seen_since(tx, now - ALIVE)
-        return reported, await throttles.of_site(tx, EVERY_SITE), await processes.database_size(tx)
+    async def body(tx: Transaction) -> _Seen:
+        return _Seen(
+            await processes.seen_since(tx, now - ALIVE),
+            await throttles.of_site(tx, EVERY_SITE),
+            await processes.database_size(tx),
+            await vitals.seen_since(tx, now - watch.ALIVE),
+        )
 
-    reported, held, size = await context.database.read(body)
+    reported, held, size, said = await context.database.read(body)
     latency_ms = (clock.monotonic() - began_at) * 1_000
     told = {each.owner: read_figures(each.figures) for each in reported}
     own = own_figures(context)
@@ -100,7 +108,24 @@ async def look(context: Context) -> System:
                 total(told[each.owner], "gateway_events_waiting") for each in reported if not _is_this(each)
             )
         ),
+        clock_offset_ms=clock_offset(said),
     )
+
+
+class _Seen(NamedTuple):
+    reported: Sequence[Reported]
+    held: Sequence[Throttle]
+    size: int
+    vitals: Sequence[Vitals]
+
+
+def clock_offset(said: Sequence[Vitals]) -> int | None:
+    """Of the clock that is most off, how far it is ahead of the database's or a push service's."""
+    facts = [watch.decode(each.facts) for each in said]
+    offsets = [
+        ahead for each in facts for ahead in (each.database_clock, each.push_clock) if ahead is not None
+    ]
+    return max(offsets, key=abs, default=None)
 
 
 def own_figures(context: Context) -> Figures:
@@ -182,6 +207,7 @@ def _process(reported: Reported, figures: Figures) -> Process:
         memory_bytes=round(total(figures, "gateway_memory_bytes")),
         in_flight=round(total(figures, "gateway_pushes_in_flight")),
         unrecorded=round(total(figures, "gateway_results_unrecorded")),
+        open_files=round(total(figures, "gateway_open_files")),
     )
 
 

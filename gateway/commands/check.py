@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from zoneinfo import available_timezones
 
 from gateway.app import make_transport, open_context
+from gateway.commands.findings import Findings
+from gateway.commands.running import check_running
 from gateway.context import Context
 from gateway.errors import GatewayError
 from gateway.openfiles import derive_budget, raise_limit
@@ -17,23 +19,6 @@ from storage.errors import StorageError
 
 COMFORTABLE_LIMIT = 4096
 MINUTE = 60_000
-
-
-class Findings:
-    """Prints what was found as it is found."""
-
-    def __init__(self) -> None:
-        self.problems = 0
-
-    def good(self, what: str, text: str) -> None:
-        print(f"ok       {what:<12} {text}")
-
-    def warn(self, what: str, text: str) -> None:
-        print(f"warning  {what:<12} {text}")
-
-    def bad(self, what: str, text: str) -> None:
-        self.problems += 1
-        print(f"FIX      {what:<12} {text}")
 
 
 async def check(settings: Settings, _: Namespace) -> int:
@@ -51,6 +36,7 @@ async def check(settings: Settings, _: Namespace) -> int:
             found.good("database", f"{context.database.dialect}, schema up to date, can be written")
             found.good("master key", f"fingerprint {context.master_key.fingerprint}")
             await _check_clock(context, found)
+            await check_running(context, found)
     except (GatewayError, StorageError) as exc:
         for line in str(exc).splitlines():
             found.bad("database", line)
