@@ -73,7 +73,7 @@ class SendCounts(Collector):
         self._flush_sizes.add(len(results))
         sites: Counter[int] = Counter()
         outcomes: Counter[Outcome | None] = Counter()
-        for (site_id, provider, outcome, code), count in Counter(map(_KEY, results)).items():
+        for (site_id, provider, outcome, code), count in _tally(results).items():
             sites[site_id] += count
             outcomes[outcome] += count
             answer = _answer(outcome, code)
@@ -134,6 +134,22 @@ class SendCounts(Collector):
             leases.add_metric([event], self._leases[event])
         yield leases
         yield from self.cost.collect()
+
+
+def _tally(results: Sequence[Result]) -> Counter[tuple[int, str, Outcome | None, int | None]]:
+    """By site, provider, outcome and code. Most are as the one before: that costs half of a look-up each."""
+    tally: Counter[tuple[int, str, Outcome | None, int | None]] = Counter()
+    last, run = None, 0
+    for key in map(_KEY, results):
+        if key == last:
+            run += 1
+            continue
+        if last is not None:
+            tally[last] += run
+        last, run = key, 1
+    if last is not None:
+        tally[last] += run
+    return tally
 
 
 def _of(durations: dict[str, Durations], label: str, bounds: Sequence[float]) -> Durations:

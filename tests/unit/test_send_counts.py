@@ -70,6 +70,24 @@ def test_a_flush_counts_once_with_its_size_and_time_and_for_its_sites() -> None:
     assert value(metrics, "gateway_site_messages_total", site="site_0000000000002") == 100
 
 
+def test_a_flush_counts_the_same_in_whatever_order_its_results_came() -> None:
+    kinds = [result(Outcome.ACCEPTED, 201), result(None, 503), result(Outcome.ACCEPTED, 201, "mozilla")]
+    sorted_out, mixed = Metrics(), Metrics()
+    sorted_out.count_results([each for each in kinds for _ in range(5)], 0.01)
+    mixed.count_results(kinds * 5, 0.01)
+    counted = [
+        [
+            sample
+            for family in metrics.sending.collect()
+            if family.name == "gateway_answers"
+            for sample in family.samples
+        ]
+        for metrics in (sorted_out, mixed)
+    ]
+    assert counted[0] == counted[1]
+    assert [sample.value for sample in counted[0]] == [5, 5, 5]
+
+
 def test_waiting_and_sending_are_apart_and_count_for_each_message() -> None:
     metrics = Metrics()
     flight = Flight([1_100, 1_100, 3_000], waits_since=0, started_at=1_000, lane=TRANSACTIONAL)
