@@ -16,8 +16,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
+from gateway.access import ensure_admin_token
+from gateway.api.server import build_application
 from gateway.campaigns.periods import StatsStep
 from gateway.clock import SystemClock
 from gateway.context import Context
@@ -31,7 +34,7 @@ from storage import growth, messages, rollups, sites
 from storage.breakdowns import DAY
 from storage.database import Database, Row, Transaction
 from storage.growth import Move, Moved
-from storage.ids import IdSource, id_ceiling
+from storage.ids import IdSource, Kind, encode_id, id_ceiling
 from storage.messages import Message, Priority
 from storage.opening import open_database
 from storage.queries import Query, load, make
@@ -39,6 +42,7 @@ from storage.rollups import HOUR, Rollup
 from storage.sites import Identity, Site
 
 SITE, ROUNDS = 11, 20
+TOKEN = "wpg_the-token-of-a-load-test"
 TITLED = '{"notification":{"title":"Sale"}}'
 PROVIDERS = {"fcm": 700_000, "mozilla": 120_000, "apple": 130_000, "wns": 50_000}
 BROWSERS = ("chrome", "firefox", "safari", "edge", "opera", "samsung")
@@ -149,10 +153,11 @@ async def run(url: str, count: int, explained: bool) -> None:
         clock,
         IdSource(clock.now, lambda _: 0),
         MasterKey(bytes(32)),
-        Settings(),
+        Settings(admin_token=TOKEN),
         PushHosts(),
         CollectorRegistry(),
     )
+    await ensure_admin_token(context)
     await fill(database, count, clock.now())
     if database.dialect != "sqlite":
         await database.write(lambda tx: tx.fetch(Query("analyze", "", "analyze")))
@@ -172,6 +177,17 @@ async def run(url: str, count: int, explained: bool) -> None:
     await measure("the last 30 days", lambda: site_stats(context, SITE, Asked(timezone=zone)))
     newest = id_ceiling(clock.now() - clock.now() % DAY - DAY + 9 * HOUR)
     await measure("one message", lambda: message_stats(context, SITE, newest, Asked(timezone=zone)))
+    async with TestClient(TestServer(build_application(context), host="127.0.0.1")) as client:
+        query = {"from": start, "timezone": zone}
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+
+        async def ask() -> None:
+            path = f"/v1/sites/{encode_id(Kind.SITE, SITE)}/stats"
+            async with client.get(path, params=query, headers=headers) as answer:
+                assert answer.status == 200
+                await answer.read()
+
+        await measure(f"{year} days by the day, over HTTP", ask)
     if explained:
         await explain(database)
     await database.close()

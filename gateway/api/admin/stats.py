@@ -19,7 +19,7 @@ from gateway.api.admin.stats_types import (
     SiteStatsQuery,
     SiteTotals,
     Statistics,
-    Subscribers,
+    SubscriberGrowth,
     VariantCounts,
 )
 from gateway.api.lines import stream_lines
@@ -68,7 +68,7 @@ async def show_site_stats(call: Call[None, SiteStatsQuery]) -> web.StreamRespons
             timezone=window.zone,
             totals=SiteTotals(**_counts(total), messages=found.messages),
             series=_site_points(found),
-            subscribers=Subscribers(
+            subscribers=SubscriberGrowth(
                 active=found.active,
                 subscribed=moved.get(Move.SUBSCRIBED, 0),
                 resubscribed=moved.get(Move.RESUBSCRIBED, 0),

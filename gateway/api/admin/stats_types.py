@@ -75,7 +75,7 @@ class Lost(Struct, frozen=True, kw_only=True):
     erased: int
 
 
-class Subscribers(Struct, frozen=True, kw_only=True):
+class SubscriberGrowth(Struct, frozen=True, kw_only=True):
     active: Annotated[int, Meta(description="Now.")]
     subscribed: int
     resubscribed: Annotated[int, Meta(description="Active again.")]
@@ -95,7 +95,7 @@ class Statistics(Struct, frozen=True, kw_only=True):
     timezone: str
     totals: SiteTotals
     series: Sequence[SitePoint]
-    subscribers: Subscribers
+    subscribers: SubscriberGrowth
     by_provider: Mapping[str, Counts]
     by_browser: Annotated[Mapping[str, Reported], Meta(description="Of whole days in UTC.")]
     by_country: Annotated[Mapping[str, Reported], Meta(description="Of whole days in UTC.")]
