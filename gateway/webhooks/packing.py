@@ -1,4 +1,4 @@
-"""From facts in the outbox to the bodies of requests. Pure.
+"""From facts in the outbox to the bodies of requests.
 
 An event looks the same to every webhook and in every attempt: its id is the outbox row's and its place
 in there.
@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 
 from msgspec import Raw, Struct, json
 
+from gateway.logs import Log
 from gateway.webhooks.types import TEST
 from storage.ids import Kind, encode_id
 from storage.outbox import Waiting
+
+log = Log(__name__)
 
 MOST_EVENTS = 100  # in a request
 MOST_BYTES = 256 * 1024 - 200  # of its events; the rest is for what is around them
@@ -84,8 +87,13 @@ def pack_for(
     collected: dict[tuple[int, int], list[Written]] = {}
     for row in rows:
         webhooks = wanting.get((row.site_id, row.type), ())
+        written: list[Written] = []
         if webhooks:
-            written = write_events(row, now)
+            try:
+                written = write_events(row, now)
+            except ValueError as exc:  # a mistake of ours, and no reason to hold up all that comes behind it
+                log.error("webhook.facts_unreadable", site_id=row.site_id, type=row.type, cause=exc)
+        if written:
             for webhook_id in webhooks:
                 collected.setdefault((row.site_id, webhook_id), []).extend(written)
     return {place: list(pack(events, now)) for place, events in collected.items()}
@@ -103,10 +111,11 @@ def pack_test(delivery_id: int, webhook_id: int, now: int) -> Packed:
 
 
 def _shown(id: str, type: str, fact: dict[str, Any], at: int) -> Shown:
-    at = fact.pop("at", at)
+    if isinstance(fact.get("at"), int):
+        at = fact.pop("at")
     data = {}
     for name, value in fact.items():
-        if name in _KINDS:
+        if name in _KINDS and isinstance(value, int):
             data[name.removesuffix("_id")] = encode_id(_KINDS[name], value)
         else:
             data[name] = value
