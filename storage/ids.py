@@ -51,6 +51,7 @@ class Kind(StrEnum):
     AUTOMATION = "aut"
     ALERT = "alr"
     CATEGORY = "cat"
+    IMAGE = "img"
     SEGMENT = "seg"
     TEMPLATE = "tpl"
     WEBHOOK = "whk"

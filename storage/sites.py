@@ -32,6 +32,7 @@ _PURGED = (
     "idempotency_keys",
     "recipients",
     "recipient_lists",
+    "images",
     "templates",
     "messages",
     "automation_places",

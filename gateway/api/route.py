@@ -45,6 +45,8 @@ PATH_KINDS = {
     "category": Kind.CATEGORY,
     "alert": Kind.ALERT,
     "webhook": Kind.WEBHOOK,
+    "alert": Kind.ALERT,
+    "image": Kind.IMAGE,
     "delivery": Kind.DELIVERY,
 }
 _PARAMETERS = {kind: name for name, kind in PATH_KINDS.items()}

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from gateway.api import dashboard, demo, events, public, sdk
+from gateway.api import dashboard, demo, events, images, public, sdk
 from gateway.api.admin import ADMIN_ROUTES
 from gateway.api.admin.live import add_live, show_live
 from gateway.api.admin.segments import ESTIMATES
@@ -38,6 +38,7 @@ ALL_ROUTES: tuple[Route, ...] = (
     *sdk.ROUTES,
     *demo.ROUTES,
     *dashboard.ROUTES,
+    *images.ROUTES,
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -57,6 +58,7 @@ def build_application(context: Context, *, live_limits: LiveLimits | None = None
     app.on_response_prepare.append(add_headers)
     add_routes(app, ALL_ROUTES)
     demo.add_slash(app)
+    images.add_images(app, context)
     # Who tries tokens has this many guesses of 2^256, and leaves the other addresses theirs.
     dashboard.add_dashboard(app, AddressLimiter(context.clock, rate=0.2, burst=20))
     add_documents(app, ALL_ROUTES)

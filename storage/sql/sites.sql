@@ -96,6 +96,9 @@ delete from webhook_types where (site_id, type, webhook_id) in (
 -- name: purge_webhooks
 delete from webhooks where id in (select id from webhooks where site_id = $1 limit $2);
 
+-- name: purge_images
+delete from images where id in (select id from images where site_id = $1 limit $2);
+
 -- name: purge_templates
 delete from templates where id in (select id from templates where site_id = $1 limit $2);
 

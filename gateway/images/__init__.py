@@ -1,0 +1,1 @@
+"""Pictures that admins upload, made into what notifications show: small, once, in a process of their own."""
