@@ -17,6 +17,8 @@ from gateway.ceiling import HourlyCeiling
 from gateway.context import Context
 from gateway.errors import FieldError, Forbidden, InvalidRequest, KnownWithOtherKeys, WrongState
 from gateway.push_subscription import PushSubscriptionJson, parse_push_subscription
+from gateway.quotas import check_subscribers, hold
+from gateway.site_settings import read_settings
 from gateway.sites import identity_key
 from gateway.subscription_fields import (
     Attributes,
@@ -111,7 +113,7 @@ async def enrol(
     """Make, refresh, revive or replace a browser's subscription. Who is new or comes back enters automations.
 
     InvalidRequest; Forbidden: `replaces` with a stranger's token; KnownWithOtherKeys; WrongState: no active
-    key; TooManyRequests: the ceiling.
+    key; TooManyRequests: the ceiling; QuotaExceeded.
     """
     now = context.clock.now()
     new = _checked(context, site, enrolment, visitor, now)
@@ -120,8 +122,10 @@ async def enrol(
     id = context.ids.next()
     full = ceiling.is_reached(site.id)
     entered = entries((await known.get(site.id)).on_subscribe, now)
+    quotas = read_settings(site).quotas
 
     async def body(tx: Transaction) -> Registered:
+        await hold(tx, site.id, quotas)
         bound = replace(new, key_id=await _key_id(tx, site.id, public_key, new.endpoint))
         registered = await _store(tx, site.id, id, replaced, bound, now)
         if registered.created and full:
@@ -133,6 +137,7 @@ async def enrol(
         if registered.revived:  # what it was in has ended with it
             await automations.leave_all(tx, site.id, registered.id)
         if registered.created or registered.revived:
+            await check_subscribers(tx, site.id, quotas)
             await automations.enter(tx, site.id, [registered.id], entered)
         return registered
 

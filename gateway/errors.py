@@ -6,7 +6,8 @@
     ├── Unauthenticated          401
     ├── Forbidden                403
     │   ├── OriginNotAllowed     403
-    │   └── CsrfRefused          403
+    │   ├── CsrfRefused          403
+    │   └── QuotaExceeded        403
     ├── NotFound                 404
     ├── MethodNotAllowed         405
     ├── RequestTimeout           408  the body did not come in time; the connection is closed
@@ -106,6 +107,13 @@ class CsrfRefused(Forbidden):
 
     code = "csrf"
     title = "The change was not made by the dashboard's own page"
+
+
+class QuotaExceeded(Forbidden):
+    """The site has as much as whoever runs the gateway lets it have; nothing was stored."""
+
+    code = "quota_exceeded"
+    title = "The site's quota is used up"
 
 
 class NotFound(GatewayError):

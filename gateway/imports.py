@@ -7,9 +7,12 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from gateway import audit
+from gateway.campaigns.quotas import Quotas
 from gateway.context import Context
-from gateway.errors import FieldError, InvalidRequest
+from gateway.errors import FieldError, InvalidRequest, QuotaExceeded
 from gateway.push_subscription import parse_push_subscription
+from gateway.quotas import check_subscribers, hold
+from gateway.site_settings import read_settings
 from gateway.subscription_fields import check_fields, check_totals
 from gateway.subscription_lines import MAX_LINE, SubscriptionLine, split_lines
 from gateway.webpush.keys import encode_base64url
@@ -54,11 +57,26 @@ async def import_subscriptions(
     """Store each good line. What was stored stays when the stream breaks off; importing it again is harmless.
 
     `decode` reads one line; InvalidRequest when it is no subscription, without `errors` when it is no JSON.
-    storage.errors.NotFound: no such site.
+    QuotaExceeded: the lines before the first that found no room are stored. storage.errors.NotFound: no such
+    site.
     """
     target = encode_id(Kind.SITE, site_id)
     started = audit.entry(context, actor, "subscriptions.import_started", target, site_id)
     run = _Import(context, site_id, await _begin(context, site_id, started), decode)
+    full = None
+    try:
+        await _take_all(run, chunks)
+    except QuotaExceeded as exc:
+        full = exc
+    counts = {name: getattr(run.result, name) for name in ("lines", "added", "known", "refused")}
+    ended = audit.entry(context, actor, "subscriptions.imported", target, site_id, counts)
+    await context.database.write(lambda tx: stored_audit.add(tx, ended))
+    if full is not None:
+        raise QuotaExceeded(f"{full.sentence} {run.result.added} were added before.") from full
+    return run.result
+
+
+async def _take_all(run: "_Import", chunks: AsyncIterable[bytes]) -> None:
     async for number, line in split_lines(chunks):
         if run.result.lines % _BREATH == 0:
             await asyncio.sleep(0)
@@ -66,17 +84,15 @@ async def import_subscriptions(
         if len(run.batch) >= _BATCH:
             await run.store()
     await run.store()
-    counts = {name: getattr(run.result, name) for name in ("lines", "added", "known", "refused")}
-    ended = audit.entry(context, actor, "subscriptions.imported", target, site_id, counts)
-    await context.database.write(lambda tx: stored_audit.add(tx, ended))
-    return run.result
 
 
-async def _begin(context: Context, site_id: int, started: AuditEntry) -> Sequence[ApplicationServerKey]:
-    async def body(tx: Transaction) -> Sequence[ApplicationServerKey]:
-        await sites.get(tx, site_id)
+async def _begin(
+    context: Context, site_id: int, started: AuditEntry
+) -> tuple[Quotas, Sequence[ApplicationServerKey]]:
+    async def body(tx: Transaction) -> tuple[Quotas, Sequence[ApplicationServerKey]]:
+        site = await sites.get(tx, site_id)
         await stored_audit.add(tx, started)
-        return await keys.of_site(tx, site_id)
+        return read_settings(site).quotas, await keys.of_site(tx, site_id)
 
     return await context.database.write(body)
 
@@ -85,9 +101,14 @@ class _Import:
     """One import under way: at most a batch of parsed lines in memory."""
 
     def __init__(
-        self, context: Context, site_id: int, of_site: Sequence[ApplicationServerKey], decode: Decode
+        self,
+        context: Context,
+        site_id: int,
+        found: tuple[Quotas, Sequence[ApplicationServerKey]],
+        decode: Decode,
     ) -> None:
         self._context = context
+        self._quotas, of_site = found
         self._decode = decode
         self._site_id = site_id
         self._now = context.clock.now()
@@ -110,16 +131,31 @@ class _Import:
             self.batch.append((self._context.ids.next(), new))
 
     async def store(self) -> None:
-        """Write the batch, if there is one, in one transaction."""
-        if not self.batch:
-            return
-        batch, numbers, now = self.batch, self._numbers, self._now
-        self.batch, self._numbers = [], []
+        """Write the batch, if there is one, in one transaction; up to the quota, if it reaches that."""
+        if self.batch:
+            batch, numbers = self.batch, self._numbers
+            self.batch, self._numbers = [], []
+            await self._store(batch, numbers)
+
+    async def _store(self, batch: Sequence[tuple[int, NewSubscription]], numbers: Sequence[int]) -> None:
+        now = self._now
 
         async def body(tx: Transaction) -> Imported:
-            return await subscriptions.add_many(tx, self._site_id, batch, now, _fits)
+            await hold(tx, self._site_id, self._quotas)
+            added = await subscriptions.add_many(tx, self._site_id, batch, now, _fits)
+            if added.added:
+                await check_subscribers(tx, self._site_id, self._quotas)
+            return added
 
-        imported = await self._context.database.write(body)
+        try:
+            imported = await self._context.database.write(body)
+        except QuotaExceeded:
+            if len(batch) == 1:
+                raise
+            half = len(batch) // 2
+            await self._store(batch[:half], numbers[:half])
+            await self._store(batch[half:], numbers[half:])
+            return
         self.result.added += imported.added
         self.result.known += imported.known
         for place in imported.conflicts:

@@ -9,6 +9,7 @@ from gateway import audit, series
 from gateway.audience import read_audience, uploaded_list
 from gateway.campaigns.automations import AUTOMATION_PAUSED
 from gateway.campaigns.freezing import is_expression, unknown_names
+from gateway.campaigns.quotas import NO_QUOTAS, Quotas
 from gateway.campaigns.rules import read_rules
 from gateway.campaigns.utm import merge_utm
 from gateway.categories import unknown_categories
@@ -18,6 +19,7 @@ from gateway.idempotency import IdempotencyKey, find_result, remember
 from gateway.logs import Log
 from gateway.message_draft import Draft, make_message
 from gateway.parts import NO_PARTS, Parts, find_parts
+from gateway.quotas import check_message
 from gateway.site_settings import read_settings
 from gateway.waiting import Waiting, find_waiting
 from storage import audit as stored_audit
@@ -125,7 +127,7 @@ async def store_message(
     detail: Mapping[str, str] | None = None,
 ) -> Created:
     """A new message, with its key and its entry in the audit log. WrongState: its recipients were removed;
-    Conflict: the site has too many series.
+    Conflict: the site has too many series; QuotaExceeded.
 
     Of requests with one key that come at the same moment one stores its message, all get that one.
     """
@@ -135,7 +137,8 @@ async def store_message(
     )
 
     async def body(tx: Transaction) -> None:
-        await sites.get(tx, site_id)
+        site = await sites.get(tx, site_id)
+        await check_message(tx, read_settings(site).quotas, message, note.at)
         await series.check_room(tx, message)
         await messages.add(tx, message)
         if list_id is not None and not await recipients.use(tx, site_id, list_id, message.id, note.at):
@@ -230,10 +233,15 @@ async def change_message(
         if paused and not draft.is_draft:
             after = replace(after, state=before.state, state_reason=before.state_reason)
 
-        async def body(tx: Transaction, before: Message = before, after: Message = after) -> bool:
+        quotas = read_settings(site).quotas if released else NO_QUOTAS
+
+        async def body(
+            tx: Transaction, before: Message = before, after: Message = after, quotas: Quotas = quotas
+        ) -> bool:
             await locks.hold(tx, message_id)
             if await messages.get(tx, site_id, message_id) != before:
                 return False
+            await check_message(tx, quotas, after, note.at)
             await series.check_room(tx, after, before)
             await messages.update_before_start(tx, after)
             await stored_audit.add(tx, note)

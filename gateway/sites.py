@@ -13,6 +13,7 @@ from gateway.errors import FieldError, InvalidRequest
 from gateway.keys import public_text, seal_key
 from gateway.master_key import MasterKey
 from gateway.origins import InvalidOrigin, parse_origin
+from gateway.quotas import change_quotas
 from gateway.site_settings import check_settings, read_settings, write_settings
 from gateway.webpush import ApplicationServerKey as KeyPair
 from gateway.webpush import InvalidContact, encode_base64url, parse_contact
@@ -124,9 +125,12 @@ async def change_site(context: Context, actor: str, site_id: int, change: SiteCh
 
     async def body(tx: Transaction) -> SiteWithKey:
         await locks.hold(tx, site_id)
-        site = await sites.get(tx, site_id)
-        site = replace(site, settings=_settings(site, change.settings or {}), **changes)
+        before = await sites.get(tx, site_id)
+        site = replace(before, settings=_settings(before, change.settings or {}), **changes)
         await sites.update(tx, site)
+        old, new = read_settings(before).quotas, read_settings(site).quotas
+        if new != old:
+            await change_quotas(tx, site_id, old, new, note.at)
         await stored_audit.add(tx, note)
         return await _with_key(tx, site)
 

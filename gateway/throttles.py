@@ -6,9 +6,11 @@ from enum import StrEnum
 from gateway import audit
 from gateway.context import Context
 from gateway.errors import NotFound, WrongState
+from gateway.quotas import slower
+from gateway.site_settings import read_settings
 from gateway.webpush import Provider
 from storage import audit as stored_audit
-from storage import sites, subscriptions, throttles
+from storage import locks, sites, subscriptions, throttles
 from storage.database import Transaction
 from storage.ids import Kind, encode_id
 from storage.throttles import EVERY_PROVIDER, EVERY_SITE, MASS_GONE, MASS_GONE_WITHIN, Throttle
@@ -74,18 +76,24 @@ async def resume_provider(context: Context, actor: str, name: str, gone: Gone) -
     return reverted
 
 
-async def set_site_rate(context: Context, actor: str, site_id: int, rate: int | None) -> None:
-    """At most `rate` messages a second of the site over all senders; None: no limit. NotFound."""
+async def set_site_rate(context: Context, actor: str, site_id: int, rate: int | None) -> int | None:
+    """At most `rate` messages a second of the site over all senders; None: no limit. NotFound.
+
+    Never more than the site's quota, whoever asks; the rate that holds.
+    """
     detail = {"rate": rate}
     target = encode_id(Kind.SITE, site_id)
     note = audit.entry(context, actor, "site.rate_changed", target, site_id, detail)
 
-    async def body(tx: Transaction) -> None:
-        await sites.get(tx, site_id)
-        await throttles.set_rate(tx, site_id, EVERY_PROVIDER, rate)
+    async def body(tx: Transaction) -> int | None:
+        await locks.hold(tx, site_id)
+        site = await sites.get(tx, site_id)
+        allowed = slower(rate, read_settings(site).quotas.rate)
+        await throttles.set_rate(tx, site_id, EVERY_PROVIDER, allowed)
         await stored_audit.add(tx, note)
+        return allowed
 
-    await context.database.write(body)
+    return await context.database.write(body)
 
 
 async def set_provider_rate(context: Context, actor: str, name: str, rate: int | None) -> None:

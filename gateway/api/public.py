@@ -22,6 +22,7 @@ from gateway.errors import (
     Forbidden,
     KnownWithOtherKeys,
     OriginNotAllowed,
+    QuotaExceeded,
     TooManyRequests,
     Unauthenticated,
     WrongState,
@@ -103,7 +104,7 @@ async def public_configuration(call: Call[None, None]) -> Reply[PublicConfigurat
     "Make, refresh or replace a browser's subscription",
     status=201,
     other_statuses=(200,),
-    errors=(OriginNotAllowed, Forbidden, KnownWithOtherKeys, WrongState, TooManyRequests),
+    errors=(OriginNotAllowed, Forbidden, QuotaExceeded, KnownWithOtherKeys, WrongState, TooManyRequests),
     takes=JSON_AS_TEXT,
     cors=Cors.ORIGIN,
 )

@@ -7,6 +7,7 @@ from gateway.campaigns.plan import Timetable
 from gateway.context import Context
 from gateway.logs import Log
 from gateway.metrics import Metrics
+from gateway.quotas import count_pushes
 from gateway.scheduler.failing import Failing
 from gateway.scheduler.judging import judge
 from gateway.scheduler.source import Step, count_unknown, hours_of_sites, look_ahead, read_step
@@ -87,6 +88,7 @@ class Freezer:
                 return False
             await batches.add_many(tx, judged.batches)
             await rollups.add_many(tx, judged.skipped)
+            await count_pushes(tx, message.site_id, timetable.settings.quotas, judged.batches, now)
             if audience is not None:
                 await messages.frozen(tx, message.id, audience, unknown, now)
             return True

@@ -12,8 +12,10 @@ from gateway.campaigns.plan import Timetable
 from gateway.campaigns.recurrence import is_misfired, next_time
 from gateway.campaigns.stages import is_watched
 from gateway.context import Context
+from gateway.errors import QuotaExceeded
 from gateway.logs import Log
 from gateway.metrics import Metrics
+from gateway.quotas import check_message, count_pushes
 from gateway.scheduler.failing import Failing
 from gateway.scheduler.judging import judge
 from gateway.scheduler.source import hours_of_sites, is_named, read_named
@@ -30,6 +32,7 @@ AT_ONCE = 50  # messages in one look: their transactions share a commit
 EXPIRED_UNSTARTED = "expires_at passed before it could start"
 # What such a message may be in. After its `expires_at` nothing starts it any more, even if it is resumed.
 UNSTARTED = {MessageState.SCHEDULED, MessageState.PAUSED}
+USED_UP = "the site's quota of pushes a day was used up when it was to start"
 SEGMENT_DELETED = "its segment was deleted before it started"
 UNDER_WAY = "waits until it is known who got the message"
 LOOK_AGAIN = 1_000  # milliseconds until a withdrawal is tried once more
@@ -83,8 +86,31 @@ class Starter:
             await self._database.write(
                 lambda tx: withdrawals.put_off(tx, message.id, message.send_at, again, UNDER_WAY)
             )
+        elif not await self._has_room(timetable, now):
+            await self._cancel(message, USED_UP, now)
         else:
             await self._start(timetable, now)
+
+    async def _has_room(self, timetable: Timetable, now: int) -> bool:
+        """Whether the site may send so much more today. Without a quota nobody looks."""
+        quotas = timetable.settings.quotas
+        if quotas.messages_per_day is None:
+            return True
+        try:
+            await self._database.read(lambda tx: check_message(tx, quotas, timetable.message, now))
+        except QuotaExceeded:
+            return False
+        return True
+
+    async def _cancel(self, message: Message, reason: str, now: int) -> None:
+        async def body(tx: Transaction) -> bool:
+            return await _is_still(tx, message) and await messages.transition(
+                tx, message.id, {MessageState.SCHEDULED}, MessageState.CANCELLED, reason, now
+            )
+
+        if await self._database.write(body):
+            log.warning("message.cancelled", message_id=message.id, reason=reason)
+            self._metrics.messages_ended.labels("cancelled").inc()
 
     async def _occur(self, series: Message, now: int) -> None:
         occurrence = make_occurrence(series, now, self._ids.next())
@@ -112,6 +138,7 @@ class Starter:
                 return False
             await batches.add_many(tx, judged.batches)
             await rollups.add_many(tx, judged.skipped)
+            await count_pushes(tx, message.site_id, timetable.settings.quotas, judged.batches, now)
             return await messages.frozen(tx, message.id, len(named.rows), named.unknown, now)
 
         if await self._database.write(body):

@@ -16,12 +16,13 @@ from gateway.campaigns.automations import SECOND, Definition, read_definition
 from gateway.campaigns.plan import Timetable
 from gateway.context import Context
 from gateway.metrics import Metrics
+from gateway.quotas import count_pushes
 from gateway.scheduler.failing import Failing
 from gateway.scheduler.judging import Judged, judge
 from gateway.scheduler.source import read_active
 from storage import automations, batches, locks, messages, rollups, site_hours, sites, steps
 from storage.automations import Automation, DuePlace, Move
-from storage.batches import unpack
+from storage.batches import Batch, unpack
 from storage.database import Row, Transaction
 from storage.errors import Conflict
 from storage.messages import Message
@@ -208,6 +209,7 @@ async def _write(tx: Transaction, automation: Automation, work: _Work) -> bool:
         return False
     if await automations.move(tx, automation.site_id, automation.id, work.moves) != len(work.moves):
         raise _Moved
+    counted: list[Batch] = []
     for part, judged in work.judged:
         if part.rows and part.fresh:
             await steps.add_round(tx, *part.key, part.message)
@@ -215,4 +217,9 @@ async def _write(tx: Transaction, automation: Automation, work: _Work) -> bool:
         if part.rows and await steps.grow(tx, part.message.id, len(part.rows)):
             await batches.add_many(tx, judged.batches)
             await rollups.add_many(tx, judged.skipped)
+            counted += judged.batches
+    if counted:
+        timetable = work.judged[0][0].timetable  # all are of one site and one moment
+        now = timetable.message.started_at or 0
+        await count_pushes(tx, automation.site_id, timetable.settings.quotas, counted, now)
     return True

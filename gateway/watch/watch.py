@@ -185,7 +185,7 @@ def _held(alert: Alert, reading: Reading, now: int) -> Held:
 
 
 def _shown(alert: Alert) -> dict[str, Any]:
-    fields: dict[str, Any] = {"alert_id": encode_id(Kind.ALERT, alert.id), "name": alert.name}
+    fields: dict[str, Any] = {"alert": alert.name, "alert_id": encode_id(Kind.ALERT, alert.id)}
     fields["severity"] = alert.severity
     if alert.site_id:
         fields["site_id"] = alert.site_id

@@ -40,6 +40,11 @@ from tests.api.test_pausing import (  # noqa: F401
     test_a_message_paused_before_its_start_is_scheduled_again,
     test_of_many_who_resume_at_once_one_does,
 )
+from tests.api.test_quotas import (  # noqa: F401
+    test_an_import_ends_where_the_quota_does,
+    test_of_many_browsers_at_once_as_many_come_in_as_may,
+    test_the_rate_is_the_slower_of_the_sites_own_and_its_quota,
+)
 from tests.api.test_replays import (  # noqa: F401
     test_a_repeated_replay_is_one,
     test_a_replay_is_a_new_message_to_those_who_failed_and_are_active,

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import re
+import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from gateway.api.assets import STATIC
 from gateway.api.scripts import Scripts
+from gateway.context import Context
 from tests.api.conftest import Api
 
 
@@ -106,6 +109,40 @@ async def test_an_unknown_site_has_no_script_and_no_configuration(api: Api, page
     await api.delete(f"/v1/sites/{site}")
     await page.get(f"/v1/public/{site}", 404)
     await page.get(f"/sdk/{site}.js", 404)
+
+
+async def test_a_site_of_the_next_channel_loads_what_is_rolled_out_there(
+    serve: Callable[[Context], Awaitable[Api]],
+    context: Context,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    static = tmp_path / "static"
+    shutil.copytree(STATIC, static, ignore=shutil.ignore_patterns("admin", "docs"))
+    (static / "next").mkdir()
+    (static / "next" / "sdk.js").write_text('next(1, "__PUSH_GATEWAY_CONFIG__")')
+    (static / "next" / "sw.js").write_text("next worker")
+    monkeypatch.setattr("gateway.api.browser.STATIC", static)
+    api = await serve(context)
+    first, other = await api.new_site(), await api.new_site()
+    await api.patch(f"/v1/sites/{first}", {"settings": {"sdk_channel": "next"}})
+    page = api.with_token(None)
+
+    async def loaded(path: str) -> str:
+        return await (await page.call("GET", f"/sdk/{path}", 200)).text()
+
+    assert (await loaded(f"{first}.js")).startswith('next(1, {"site":"' + first)
+    assert await loaded(f"{first}/sw.js") == "next worker"
+    assert not (await loaded(f"{other}.js")).startswith("next")
+    stable = (STATIC / "sw.js").read_text()
+    assert await loaded(f"{other}/sw.js") == await loaded("sw.js") == stable
+    await api.patch(f"/v1/sites/{first}", {"settings": {"sdk_channel": "beta"}}, 400)
+
+
+async def test_without_a_next_release_both_channels_are_the_same(api: Api, page: Api, site: str) -> None:
+    before = await (await page.call("GET", f"/sdk/{site}.js", 200)).text()
+    await api.patch(f"/v1/sites/{site}", {"settings": {"sdk_channel": "next"}})
+    assert await (await page.call("GET", f"/sdk/{site}.js", 200)).text() == before
 
 
 def test_a_script_that_was_not_built_for_this_is_refused_at_the_start(tmp_path: Path) -> None:

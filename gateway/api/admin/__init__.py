@@ -25,6 +25,7 @@ from gateway.api.admin import (
     templates,
     throttles,
     tokens,
+    usage,
     webhooks,
 )
 from gateway.api.route import Route
@@ -50,6 +51,7 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *live.ROUTES,
     *failures.ROUTES,
     *throttles.ROUTES,
+    *usage.ROUTES,
     *webhooks.ROUTES,
     *alerts.ROUTES,
     *audit.ROUTES,

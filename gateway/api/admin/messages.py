@@ -19,6 +19,7 @@ from gateway.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
     PayloadTooLarge,
+    QuotaExceeded,
     RowsRemoved,
     WrongState,
 )
@@ -36,7 +37,7 @@ _BODY_LIMIT = 1024 * KILOBYTE  # 10,000 recipients with some data each
     "Send a message, now or later",
     scope=Scope.SEND,
     status=202,
-    errors=(PayloadTooLarge, Conflict, IdempotencyKeyReused),
+    errors=(PayloadTooLarge, QuotaExceeded, Conflict, IdempotencyKeyReused),
     body_limit=_BODY_LIMIT,
     request_headers=(idempotency.HEADER,),
 )
@@ -112,7 +113,7 @@ async def get_message(call: Call[None, None]) -> Message:
     "/v1/sites/{site}/messages/{message}",
     "Change a message before it starts",
     scope=Scope.SEND,
-    errors=(PayloadTooLarge, WrongState, Conflict),
+    errors=(PayloadTooLarge, QuotaExceeded, WrongState, Conflict),
     body_limit=_BODY_LIMIT,
 )
 async def change_message(call: Call[MessageChange, None]) -> Message:
@@ -181,7 +182,7 @@ async def resume_message(call: Call[None, None]) -> Message:
     "Send a message to those whom it did not reach",
     scope=Scope.SEND,
     status=202,
-    errors=(PayloadTooLarge, IdempotencyKeyReused, WrongState, RowsRemoved),
+    errors=(PayloadTooLarge, QuotaExceeded, IdempotencyKeyReused, WrongState, RowsRemoved),
     body_optional=True,
     request_headers=(idempotency.HEADER,),
 )

@@ -12,8 +12,9 @@ from gateway.api.route import Call, route
 from gateway.api.texts import Name
 from gateway.campaigns.frequency import FrequencyCap
 from gateway.campaigns.quiet_hours import QuietHours
+from gateway.campaigns.quotas import Quotas
 from gateway.campaigns.utm import Utm
-from gateway.site_settings import SiteSettings, read_settings
+from gateway.site_settings import SdkChannel, SiteSettings, read_settings
 from gateway.sites import SiteChange, SiteWithKey
 from gateway.subscription_fields import Timezone
 from storage.ids import Kind, encode_id
@@ -43,6 +44,10 @@ class SettingsChange(Struct, forbid_unknown_fields=True, frozen=True):
     quiet_hours: QuietHours | UnsetType | None = UNSET
     utm: Utm | UnsetType | None = UNSET
     frequency_cap: FrequencyCap | UnsetType | None = UNSET
+    quotas: Annotated[
+        Quotas | UnsetType | None, Meta(description="As a whole; only a token for all sites changes them.")
+    ] = UNSET
+    sdk_channel: SdkChannel | UnsetType | None = UNSET
 
 
 class ShownSettings(SiteSettings, frozen=True, kw_only=True, omit_defaults=False):
@@ -107,6 +112,8 @@ async def show_site(call: Call[None, None]) -> Site:
 @route("PATCH", "/v1/sites/{site}", "Change a site", scope=Scope.MANAGE)
 async def change_site(call: Call[SiteChanges, None]) -> Site:
     wanted = call.body
+    if wanted.settings is not UNSET and wanted.settings.quotas is not UNSET:
+        require_all_sites(call.token)
     change = SiteChange(
         name=wanted.name or None,
         origins=wanted.origins or None,

@@ -15,6 +15,7 @@ from gateway.api.lines import stream_lines
 from gateway.api.moments import Moment, to_moment, to_optional_moment
 from gateway.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from gateway.api.route import JSON, Call, route
+from gateway.errors import QuotaExceeded
 from gateway.exports import begin_export
 from gateway.imports import ImportResult, import_subscriptions
 from gateway.subscription_fields import AttributeValue, ExternalId, Tag
@@ -109,12 +110,14 @@ async def erase_one_subscription(call: Call[None, None]) -> None:
     f"{_PATH}/import",
     "Import subscriptions",
     scope=Scope.MANAGE,
+    errors=(QuotaExceeded,),
     takes=(CONTENT_TYPE, "application/jsonl", JSON),
 )
 async def import_many(call: Call[aiohttp.StreamReader, None]) -> ImportResult:
     """A stream of lines, of any length. Bad lines are reported by their number, the good ones are kept.
 
     `added` and `known` are durable as soon as they are counted; sending the same stream again is harmless.
+    Where the site's quota ends, so does the import, with 403: what came before it is stored.
     """
     decode = partial(decode_body, decoder=_line_decoder)
     actor = audit.actor(call.token)

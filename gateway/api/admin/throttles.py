@@ -74,9 +74,12 @@ async def list_throttles_of_site(call: Call[None, None]) -> Page[Throttle]:
     scope=Scope.MANAGE,
 )
 async def set_site_rate(call: Call[RateLimit, None]) -> RateLimit:
-    """Over all its messages, providers and senders. A message's own rate holds as well."""
-    await throttles.set_site_rate(call.context, audit.actor(call.token), call.site_id, call.body.rate)
-    return call.body
+    """Over all its messages, providers and senders. A message's own rate holds as well.
+
+    The answer says the rate that holds: no more than the site's quota.
+    """
+    actor = audit.actor(call.token)
+    return RateLimit(await throttles.set_site_rate(call.context, actor, call.site_id, call.body.rate))
 
 
 @route(
