@@ -1,6 +1,6 @@
 """How many bytes each view of a picture loads, before and after: `python -m loadtest.pictures [FILE…]`.
 
-Without files: pictures of the kinds that admins upload, made here, and one of the documentation's screenshots.
+Without files: pictures of the kinds that admins upload, made here, and a screenshot of the documentation.
 """
 
 import sys
@@ -27,7 +27,8 @@ def typical() -> Iterator[tuple[str, str, bytes]]:
 
 def main() -> None:
     given = [(Path(each).name, "image", Path(each).read_bytes()) for each in sys.argv[1:]]
-    print("| picture | purpose | uploaded | WebP | PNG | times less | CPU |\n|---|---|---:|---:|---:|---:|---:|")
+    print("| picture | purpose | uploaded | WebP | PNG | times less | CPU |")
+    print("|---|---|---:|---:|---:|---:|---:|")
     for name, purpose, content in given or typical():
         began = time.process_time()
         drawn, webp, png = draw(purpose, content)
