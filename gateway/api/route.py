@@ -43,11 +43,10 @@ PATH_KINDS = {
     "token": Kind.TOKEN,
     "segment": Kind.SEGMENT,
     "category": Kind.CATEGORY,
-    "alert": Kind.ALERT,
     "webhook": Kind.WEBHOOK,
+    "delivery": Kind.DELIVERY,
     "alert": Kind.ALERT,
     "image": Kind.IMAGE,
-    "delivery": Kind.DELIVERY,
 }
 _PARAMETERS = {kind: name for name, kind in PATH_KINDS.items()}
 

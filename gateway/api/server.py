@@ -17,8 +17,8 @@ from gateway.api.browser import add_browsers
 from gateway.api.documents import add_documents
 from gateway.api.doorkeeper import DOORKEEPER, Doorkeeper, check_access
 from gateway.api.headers import ANY_ORIGIN, add_headers, options_handler
-from gateway.api.outbound import add_outbound
 from gateway.api.no_content import NoContent
+from gateway.api.outbound import add_outbound
 from gateway.api.problems import problems
 from gateway.api.requests import RequestCounts, counted
 from gateway.api.route import JSON, Call, Cors, Reply, Route, path_id
