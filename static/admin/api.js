@@ -4,6 +4,7 @@
  *   const page = await api.get(`/v1/sites/${site.id}/messages`, { query: { limit: 20 }, signal });
  *   await api.post(path, body);   api.patch(path, body);   api.put(path, body);   api.del(path);
  *   api.upload(path, blob, "image/png")        any body that is no JSON
+ *   api.send(path, file, type, { onProgress }) the same, of any size, telling how many bytes are there
  *   api.url(path, query)                       for links that download (`<a href download>`)
  *
  * Whatever fails throws a Problem.
@@ -73,9 +74,10 @@ function url(path, query = {}) {
 
 /**
  * @param {string} method @param {string} path
- * @param {{query?: Record<string, any>, body?: BodyInit | null, headers?: Record<string, string>, signal?: AbortSignal, quiet?: boolean}} options
+ * @param {{query?: Record<string, any>, body?: BodyInit | null, headers?: Record<string, string>, signal?: AbortSignal, quiet?: boolean, again?: boolean}} options
  */
-async function call(method, path, { query, body = null, headers = {}, signal, quiet = false } = {}) {
+async function call(method, path, options = {}) {
+  const { query, body = null, headers = {}, signal, quiet = false, again = false } = options;
   const changes = method != "GET";
   let response;
   try {
@@ -93,17 +95,50 @@ async function call(method, path, { query, body = null, headers = {}, signal, qu
   const text = await response.text();
   const isJson = /json/.test(response.headers.get("Content-Type") || "");
   if (!response.ok) {
-    let known = {};
-    try {
-      known = JSON.parse(text);
-    } catch {
-      known = { detail: `The gateway, or a proxy before it, answered ${response.status}.` };
-    }
-    const problem = new Problem(response.status, known, response.headers.get("Retry-After"));
+    const problem = asProblem(response.status, text, response.headers.get("Retry-After"));
+    // Somebody signed in anew in another tab: the cookie is that session's, and so has to be the token.
+    if (problem.code == "csrf" && changes && !again && (await openSession())) return call(method, path, { ...options, again: true });
     if (response.status == 401 && !quiet) signedOut(problem);
     throw problem;
   }
   return text && isJson ? JSON.parse(text) : text || null;
+}
+
+/**
+ * A file of any size; `fetch` does not say how far it is.
+ * @param {string} path @param {Blob} body @param {string} type
+ * @param {{query?: Record<string, any>, signal?: AbortSignal, onProgress?: (sent: number) => void}} options
+ * @returns {Promise<any>}
+ */
+function send(path, body, type, { query, signal, onProgress } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", url(path, query));
+    for (const [name, value] of Object.entries({ Accept: "application/json", "X-CSRF-Token": csrf, "Content-Type": type })) request.setRequestHeader(name, value);
+    if (onProgress) request.upload.onprogress = (event) => onProgress(event.loaded);
+    signal?.addEventListener("abort", () => request.abort());
+    request.onabort = () => reject(new DOMException("Stopped.", "AbortError"));
+    request.onerror = () => reject(new Problem(0, { code: "unreachable", detail: "The connection ended before all of it was there." }));
+    request.onload = () => {
+      const { status, responseText } = request;
+      if (status < 300) return resolve(responseText ? JSON.parse(responseText) : null);
+      const problem = asProblem(status, responseText, request.getResponseHeader("Retry-After"));
+      if (status == 401) signedOut(problem);
+      reject(problem);
+    };
+    request.send(body);
+  });
+}
+
+/** @param {number} status @param {string} text @param {string | null} retryAfter */
+function asProblem(status, text, retryAfter) {
+  let known = {};
+  try {
+    known = JSON.parse(text);
+  } catch {
+    known = { detail: `The gateway, or a proxy before it, answered ${status}.` };
+  }
+  return new Problem(status, known, retryAfter);
 }
 
 /** @param {string} method */
@@ -124,6 +159,8 @@ export const api = {
   del: (path, options = {}) => call("DELETE", path, options),
   /** @param {string} path @param {BodyInit} body @param {string} type @param {object} options @returns {Promise<any>} */
   upload: (path, body, type, options = {}) => call("POST", path, { ...options, body, headers: { "Content-Type": type } }),
+
+  send,
 
   /** All items of a list, page by page, at most `most`. @param {string} path @param {{query?: object, signal?: AbortSignal, most?: number}} options */
   async all(path, { query = {}, signal, most = 5000 } = {}) {

@@ -36,7 +36,10 @@ function SignedIn({ onSignOut }) {
   const sites = useLoad((signal) => api.all("/v1/sites", { signal, most: 500 }), []);
   const [fetched, setFetched] = useState(/** @type {Record<string, any>} */ ({}));
   const id = found?.params.site;
-  const site = id ? fetched[id] || sites.data?.find((each) => each.id == id) || null : null;
+  const listed = id ? fetched[id] || sites.data?.find((each) => each.id == id) || null : null;
+  // There may be more sites than the list holds.
+  const single = useLoad((signal) => api.get(`/v1/sites/${id}`, { signal }), [id], { skip: !id || !sites.data || Boolean(listed) });
+  const site = listed || (single.data?.id == id ? single.data : null);
 
   useEffect(() => {
     if (findRoute(location.hash) || !sites.data) return;
@@ -58,9 +61,9 @@ function SignedIn({ onSignOut }) {
   if (!found) return html`<main class="alone">${sites.problem ? html`<${Failure} problem=${sites.problem} retry=${sites.reload} />` : html`<${Loading} />`}</main>`;
   const { route, params } = found;
   const screen = id && !site
-    ? sites.data
+    ? sites.data && single.problem?.status == 404
       ? html`<${Page} title="There is no such site"><p>It may have been deleted, or your token may not see it. <a href="#/sites">All sites</a></p><//>`
-      : sites.problem ? html`<${Failure} problem=${sites.problem} retry=${sites.reload} />` : html`<${Loading} />`
+      : sites.problem || single.problem ? html`<${Failure} problem=${sites.problem || single.problem} retry=${sites.problem ? sites.reload : single.reload} />` : html`<${Loading} />`
     : html`<${Screen} key=${[route.name, id, params.id].join()} name=${route.name} site=${site} params=${params} />`;
   return html`<${SiteContext.Provider} value=${context}><${Shell} route=${route} params=${params} site=${site} sites=${sites} onSignOut=${onSignOut}>${screen}<//><//>`;
 }
@@ -98,6 +101,7 @@ function useHash() {
       scrollTo(0, 0);
     };
     addEventListener("hashchange", listener);
+    set(location.hash); // it may have changed since it was read
     return () => removeEventListener("hashchange", listener);
   }, []);
   return hash;

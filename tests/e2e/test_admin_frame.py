@@ -6,6 +6,7 @@ from tests.e2e.conftest import Demo
 from tests.e2e.dashboard import MODES, SCREENS, Dashboard
 from tests.e2e.drivers.browser import Browser
 from tests.e2e.drivers.cdp import ChromiumPage
+from tests.e2e.gateway_process import ADMIN_TOKEN
 from tests.eventually import eventually
 
 FIRST_LOAD = 150_000  # bytes
@@ -42,6 +43,31 @@ async def test_a_session_that_has_ended_leads_back_to_the_login_and_to_where_one
     await dashboard.page.evaluate("(location.hash = '#/sites', 1)")
     await dashboard.sign_in()
     await eventually(lambda: dashboard.says("Northwind", "The Long Walk"))
+
+
+async def test_who_signs_in_anew_in_another_tab_goes_on_in_the_first(dashboard: Dashboard) -> None:
+    await dashboard.show("#/s/{magazine}/settings/general")
+    await dashboard.page.evaluate(
+        "fetch('session', {method: 'POST', headers: {'Content-Type': 'application/json'},"
+        f" body: JSON.stringify({{token: '{ADMIN_TOKEN}'}})}}).then(() => 1)"
+    )
+    await dashboard.press("Save")
+    await eventually(lambda: dashboard.says("Saved.", within=".toasts"))
+
+
+async def test_on_a_phone_the_menu_opens_and_closes(dashboard: Dashboard) -> None:
+    await dashboard.set_mode("phone")
+    await dashboard.show("#/s/{shop}/overview")
+    shown = "getComputedStyle(document.querySelector('.side')).visibility"
+    still = "document.querySelector('.side').getAnimations().length == 0"
+    await eventually(lambda: dashboard.page.evaluate(f"{shown} == 'hidden'"))
+    await dashboard.page.click('[aria-label="Open the menu"]')
+    await eventually(lambda: dashboard.page.evaluate(f"{shown} == 'visible' && {still}"))
+    await dashboard.press("Sites", within=".side")
+    await eventually(lambda: dashboard.says("The Long Walk"))
+    await eventually(lambda: dashboard.page.evaluate(f"{shown} == 'hidden'"))
+    assert await dashboard.page.evaluate("document.activeElement.textContent") == "Sites"  # the heading
+    await dashboard.set_mode("light")
 
 
 async def test_every_screen_is_there_without_a_fault(dashboard: Dashboard) -> None:
@@ -136,6 +162,7 @@ async def test_a_site_is_made_set_up_and_deleted(demo: Demo, dashboard: Dashboar
 async def test_a_token_is_shown_once_and_its_making_is_in_the_audit_log(dashboard: Dashboard) -> None:
     await dashboard.show("#/s/{shop}/tokens")
     await dashboard.press("New token")
+    assert await dashboard.faults() == []
     await dashboard.fill("Name", "The till")
     await dashboard.press("Make the token")
     await eventually(lambda: dashboard.says("It is shown this once", "wpg_", within="dialog"))

@@ -35,7 +35,7 @@ function Alert({ alert, after }) {
       ${!alert.ended_at && (alert.acknowledged_at
         ? html`<span class="muted">Acknowledged <${Time} at=${alert.acknowledged_at} style="relative" /></span>`
         : may("manage") && html`<${Button} small icon="check" busy=${acknowledge.busy} onClick=${() => acknowledge.run()}>I know<//>`)}
-      <code class="muted">${alert.name}</code>
+      <span class="muted">More in the runbook: <code>docs/runbook.md#${alert.runbook}</code></span>
     </div>
     <${Failure} problem=${acknowledge.problem} compact />
   <//>`;

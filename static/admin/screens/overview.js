@@ -82,7 +82,7 @@ function Going({ site, message, after }) {
       </div>`}
     </div>
     <${Progress} progress=${message.progress} state=${message.state} label=${`Progress of ${title}`} />
-    <p class="row between"><${ProgressLine} progress=${message.progress} />
+    <p class="row between"><${ProgressLine} progress=${paused ? { ...message.progress, rate: null } : message.progress} />
       ${message.state_reason && html`<span class="muted">${message.state_reason}${message.waiting_until && html` · goes on <${Time} at=${message.waiting_until} style="relative" />`}</span>`}</p>
     <${Failure} problem=${act.problem} compact />
   </li>`;

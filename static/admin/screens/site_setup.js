@@ -41,6 +41,6 @@ export function SetupCheck({ site }) {
     <${Failure} problem=${check.problem} />
     <div aria-live="polite" class="stack tight">${found && html`
       <${Notice} tone=${found.ok ? "good" : "warn"}>${found.ok ? "All is well: visitors can subscribe." : "Not yet: see what is marked below."}<//>
-      <ul class="checks">${found.checks.map((/** @type {any} */ each) => html`<li class=${each.ok ? "ok" : "bad"}><${Icon} name=${each.ok ? "check" : "close"} /><div><b>${CHECKS[each.name] || each.name}</b><span class="hidden">${each.ok ? ": yes" : ": no"}</span>${each.message && html`<p class="muted">${each.message}</p>`}</div></li>`)}</ul>`}
+      <ul class="checks">${found.checks.map((/** @type {any} */ each) => html`<li class=${each.ok ? "ok" : each.needed === false ? "maybe" : "bad"}><${Icon} name=${each.ok ? "check" : each.needed === false ? "warn" : "close"} /><div><b>${CHECKS[each.name] || each.name}</b><span class="hidden">${each.ok ? ": yes" : ": no"}</span>${each.message && html`<p class="muted">${each.message}</p>`}</div></li>`)}</ul>`}
     </div>`;
 }

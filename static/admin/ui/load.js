@@ -128,14 +128,30 @@ class Stream {
     /** @type {ReturnType<typeof setTimeout> | null} */
     this.timer = null;
     this.triedAt = 0;
-    this.connect();
+    // Browsers open six connections to a host over HTTP/1.1: those of tabs that nobody looks at would be all of them.
+    this.seen = () => (document.hidden ? this.rest() : this.source || this.timer || this.connect());
+    document.addEventListener("visibilitychange", this.seen);
+    if (!document.hidden) this.connect();
+  }
+
+  rest() {
+    this.source?.close();
+    this.source = null;
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
   }
 
   connect() {
     this.triedAt = Date.now();
     const source = (this.source = new EventSource(api.url(`/v1/sites/${this.site}/live`)));
-    source.addEventListener("open", () => this.tell(true));
+    let first = true;
+    source.addEventListener("open", () => {
+      first = true;
+      this.tell(true);
+    });
     source.addEventListener("messages", (event) => {
+      if (first) this.messages = {}; // the first tells of all: what ended in a break would stay for ever
+      first = false;
       this.take(JSON.parse(/** @type {MessageEvent} */ (event).data).messages);
       this.tell(true);
     });
@@ -147,12 +163,18 @@ class Stream {
   }
 
   poll() {
-    if (!this.listeners.size) return;
+    if (!this.listeners.size || document.hidden) return;
+    this.source = null;
     this.timer = setTimeout(async () => {
+      this.timer = null;
       if (Date.now() - this.triedAt > TRIED_AGAIN_AFTER) return this.connect();
       try {
         const lists = await Promise.all(["sending", "paused"].map((state) => api.get(`/v1/sites/${this.site}/messages`, { query: { state, limit: 50 } })));
-        this.take(lists.flatMap((list) => list.items));
+        const going = lists.flatMap((list) => list.items);
+        const over = Object.values(this.messages).filter(({ id, state }) => (state == "sending" || state == "paused") && !going.some((each) => each.id == id));
+        const ended = await Promise.all(over.map(({ id }) => api.get(`/v1/sites/${this.site}/messages/${id}`)));
+        if (this.source || document.hidden) return;
+        this.take([...going, ...ended]);
         this.tell(false);
       } catch (error) {
         if (asProblem(error).status == 401) return;
@@ -173,8 +195,8 @@ class Stream {
   }
 
   close() {
-    this.source?.close();
-    if (this.timer) clearTimeout(this.timer);
+    this.rest();
+    document.removeEventListener("visibilitychange", this.seen);
     streams.delete(this.site);
   }
 }
