@@ -9,19 +9,22 @@ from argparse import Namespace
 from dataclasses import replace
 from functools import partial
 
+from gateway.api.browser import BROWSERS
 from gateway.api.server import build_application, make_runner
 from gateway.api.strangers import leave_out_of_the_log
 from gateway.app import open_context
 from gateway.commands.readiness import Kin, all_run, goes_on
 from gateway.commands.roles import ANSWER_WITHIN, live_limits, show_process, stop_on_signals
+from gateway.commands.vitals import of_server
 from gateway.figures import reported
-from gateway.garbage import spare_the_long_lived
+from gateway.interpreter import suit_a_server
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.openfiles import Acceptor, OpenFilesCollector, derive_budget, listen, raise_limit
 from gateway.process import Role
 from gateway.settings import Settings
 from gateway.supervise import exit_on_parent_death
+from gateway.watch.vitals import vitals_reported
 
 log = Log(__name__)
 
@@ -48,13 +51,15 @@ async def answer_beside(settings: Settings, args: Namespace) -> None:
             acceptor = Acceptor(listeners, runner.server, budget.inbound)
             metrics.registry.register(OpenFilesCollector(budget, acceptor))
             show_process(context, Role.API)
+            said = of_server(budget, acceptor, app[BROWSERS].ingest.counts)
             async with (
                 reported(context, args.owner, Role.API),
+                vitals_reported(context, args.owner, Role.API, said),
                 kin.watched(),
                 asyncio.TaskGroup() as tasks,
             ):
                 parts.append(tasks.create_task(acceptor.run(), name="accept"))
-                spare_the_long_lived()
+                suit_a_server()
                 log.info("api.ready", owner=args.owner, inbound=budget.inbound)
                 await stop.wait()
                 log.info("api.stopping", owner=args.owner)

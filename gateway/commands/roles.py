@@ -14,18 +14,20 @@ from functools import partial
 from aiohttp import web
 
 from gateway.access import ensure_admin_token
+from gateway.api.browser import BROWSERS
 from gateway.api.server import build_application, make_runner
 from gateway.api.strangers import leave_out_of_the_log
 from gateway.app import make_transport, open_context
 from gateway.commands.readiness import all_run, goes_on, somebody_sends
 from gateway.commands.sites import show_admin_token
+from gateway.commands.vitals import of_sender, of_server
 from gateway.context import Context
 from gateway.delivery.sender import run_sender
 from gateway.dispatch.dispatcher import run_dispatcher
 from gateway.dispatch.metrics import WebhookMetrics
 from gateway.figures import METRICS_TYPE, render_own, reported
-from gateway.garbage import spare_the_long_lived
 from gateway.histograms import DatabaseCollector
+from gateway.interpreter import suit_a_server
 from gateway.live import LiveLimits
 from gateway.logs import Log
 from gateway.metrics import Metrics
@@ -36,6 +38,7 @@ from gateway.scheduler.scheduler import run_scheduler
 from gateway.scrape import render_metrics
 from gateway.settings import Settings
 from gateway.supervise import Child, Patience, Supervisor, exit_on_parent_death
+from gateway.watch.vitals import vitals_reported
 from gateway.webpush import TransportLimits
 from storage import batches
 
@@ -72,6 +75,7 @@ async def send(settings: Settings, args: Namespace) -> None:
         metrics.registry.register(OpenFilesCollector(budget))
         async with (
             reported(context, owner, Role.SEND),
+            vitals_reported(context, owner, Role.SEND, of_sender(budget, transport, metrics.registry)),
             _metrics_listener(context, render_own, listens=not child),
         ):
             await run_sender(context, transport, stop, owner=owner, metrics=metrics)
@@ -110,8 +114,10 @@ async def _answer(settings: Settings, args: Namespace, role: Role, senders: int)
             acceptor = Acceptor(_listen(settings), runner.server, budget.inbound)
             metrics.registry.register(OpenFilesCollector(budget, acceptor))
             show_process(context, role)
+            said = of_server(budget, acceptor, app[BROWSERS].ingest.counts, supervisor)
             async with (
                 reported(context, owner, role),
+                vitals_reported(context, owner, role, said),
                 _metrics_listener(context, render_metrics),
                 asyncio.TaskGroup() as tasks,
             ):
@@ -130,7 +136,7 @@ async def _answer(settings: Settings, args: Namespace, role: Role, senders: int)
                     metrics=WebhookMetrics(metrics.registry),
                 )
                 parts.append(tasks.create_task(webhooks, name="webhooks"))
-                spare_the_long_lived()
+                suit_a_server()
                 log.info(
                     "gateway.ready",
                     url=settings.public_url,

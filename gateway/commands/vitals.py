@@ -15,8 +15,10 @@ _COME_AGAIN = ("too_many_waiting", "not_stored")
 
 
 def of_server(
-    budget: Budget, acceptor: Acceptor, events: EventCounts, supervisor: Supervisor
+    budget: Budget, acceptor: Acceptor, events: EventCounts, supervisor: Supervisor | None = None
 ) -> Callable[[], Facts]:
+    """`supervisor`: of senders, in the process that has any."""
+
     def look() -> Facts:
         counts = acceptor.counts
         return Facts(
@@ -28,7 +30,7 @@ def of_server(
             accept_failures=counts.accept_failures,
             events=events.recorded,
             events_refused=sum(events.refused[reason] for reason in _COME_AGAIN),
-            deaths=supervisor.deaths,
+            deaths=0 if supervisor is None else supervisor.deaths,
         )
 
     return look

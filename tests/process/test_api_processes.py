@@ -6,9 +6,10 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,21 @@ async def test_metrics_are_the_same_whichever_process_is_asked(tmp_path: Path) -
         for _ in range(20):
             assert await both()
         assert await gateway.stop() == 0
+
+
+async def test_every_process_says_how_it_is_to_whoever_watches_and_is_forgotten_when_it_stops(
+    tmp_path: Path,
+) -> None:
+    def roles() -> set[str]:
+        with closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+            found = database.execute("select role, facts from vitals").fetchall()
+        assert all(json.loads(facts)["limit"] > 0 for _, facts in found)
+        return {role for role, _ in found}
+
+    async with running(tmp_path, GATEWAY_SENDERS="1") as gateway:
+        await eventually(lambda: roles() == {"serve", "api", "send"}, within=30)
+        assert await gateway.stop() == 0
+        assert roles() == set()
 
 
 async def test_a_port_that_another_gateway_shares_between_its_processes_is_taken(tmp_path: Path) -> None:
