@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from gateway.campaigns.periods import Span, StatsStep, begin, part_length, periods, place_of, spans
-from gateway.campaigns.zones import DAY, moment_of
+from gateway.campaigns.zones import DAY, moment_of, zone_or
 from gateway.context import Context
 from gateway.errors import FieldError, InvalidRequest
 from gateway.site_settings import read_settings
@@ -103,6 +103,8 @@ def window_of(asked: Asked, zone: str, now: int) -> Window:
     start = begin(zone, end, StatsStep.DAY) - (_USUAL_DAYS - 1) * DAY if asked.start is None else _moment(
         "from", asked.start, zone
     )  # fmt: skip
+    if end > now + MOST_DAYS * DAY:
+        raise InvalidRequest(errors=[FieldError("to", "Nobody knows so far ahead.")])
     if start >= end:
         raise InvalidRequest(errors=[FieldError("from", "This is not before the end, `to`.")])
     if end - start > MOST_DAYS * DAY:
@@ -122,7 +124,7 @@ def cut(zone: str, start: int, end: int, step: StatsStep) -> Window:
 def zone_of(asked: Asked, site: sites.Site) -> str:
     """The site's unless another is asked for. InvalidRequest: there is none of that name."""
     if asked.timezone is None:
-        return read_settings(site).timezone
+        return zone_or(read_settings(site).timezone, "UTC")
     if errors := check_zone(asked.timezone, "timezone"):
         raise InvalidRequest(errors=errors)
     return asked.timezone
@@ -175,7 +177,7 @@ def _moment(path: str, text: str, zone: str) -> int:
         if len(text) == len("2026-01-01"):
             at = moment_of(zone, datetime.combine(date.fromisoformat(text), datetime.min.time()))
         else:
-            said = datetime.fromisoformat(text)
+            said = datetime.fromisoformat(text.replace(" ", "+"))  # what a `+` in a query becomes
             if said.tzinfo is None:
                 raise ValueError
             at = round(said.astimezone(UTC).timestamp() * 1_000)

@@ -168,6 +168,8 @@ async def test_days_begin_where_the_site_is(api: Api, clock: FakeClock, sent: Se
         ("from=2026-01-01T00:00:00", "from"),
         ("from=2026-02-01", "from"),
         ("from=2000-01-01", "from"),
+        ("from=9999-12-30&to=9999-12-31", "to"),
+        ("from=1969-12-31", "from"),
         ("from=2025-01-01&step=hour", "step"),
         ("timezone=Middle/Earth", "timezone"),
         ("step=minute", "step"),
@@ -177,6 +179,22 @@ async def test_days_begin_where_the_site_is(api: Api, clock: FakeClock, sent: Se
 async def test_what_cannot_be_shown_is_refused_by_name(api: Api, site: str, query: str, path: str) -> None:
     problem = await api.get(f"/v1/sites/{site}/stats?{query}", 400)
     assert [each["path"] for each in problem["errors"]] == [path]
+
+
+@pytest.mark.parametrize(
+    ("start", "began"),
+    [
+        ("2025-12-20", "2025-12-19T23:00:00Z"),
+        ("2025-12-20T10:00:00Z", "2025-12-19T23:00:00Z"),
+        ("2025-12-20T00:30:00+01:00", "2025-12-19T23:00:00Z"),  # a `+` that nobody has escaped is a blank
+        ("2025-12-19T22:30:00Z", "2025-12-18T23:00:00Z"),
+    ],
+)
+async def test_a_time_is_moved_to_the_step_in_which_it_lies(
+    api: Api, site: str, start: str, began: str
+) -> None:
+    found = await api.get(f"/v1/sites/{site}/stats?timezone=Europe/Berlin&from={start}")
+    assert found["from"] == found["series"][0]["at"] == began
 
 
 async def test_growth_and_loss_are_told_with_reasons(api: Api, clock: FakeClock, sent: Sent) -> None:
