@@ -30,7 +30,8 @@ from gateway.scheduler.starter import Starter
 from gateway.settings import Settings
 from gateway.tokens import EVENT_TOKENS, SUBSCRIPTION_TOKENS, issue_event_token, issue_subscription_token
 from gateway.webpush import PushRequest, Reply
-from storage import keys, sites
+from storage import alerts, keys, sites
+from storage.alerts import Alert
 from storage.database import Transaction
 from storage.ids import IdSource, Kind, decode_id, encode_id
 from storage.queries import Query
@@ -238,6 +239,33 @@ class _Month:
         await self._settle(shop, all_of_it=False)
         await self._call("POST", f"/v1/sites/{shop}/messages/{named['paused']}/pause", None)
         self._clock.set_now(self._end)
+        await self._alerts(shop)
+
+    async def _alerts(self, site: str) -> None:
+        """Two that are raised and one that has ended, as the gateway's own watch words them."""
+        site_id, now, next_id = decode_id(Kind.SITE, site), self._end, self._context.ids.next
+        look_at = (
+            "Whether all of this site fell: then look at its worker file (Site settings, Check my site).",
+            "Whether the push service reports trouble.",
+            "Whether a new version of the browser shows less.",
+        )
+        raised = [
+            Alert(
+                next_id(), site_id, name, provider, severity, value, low, high, said, look_at, now - 1_800_000
+            )
+            for name, provider, severity, value, low, high, said in (
+                ("display_rate", "apple", "critical", 0.21, 0.48, 0.66, "Apple's browsers display far less."),
+                ("click_rate", "wns", "warning", 0.012, 0.03, 0.08, "Edge's users click less than usual."),
+                ("failure_rate", "fcm", "warning", 0.08, None, 0.02, "Google's push service refuses more."),
+            )
+        ]
+
+        async def body(tx: Transaction) -> None:
+            for each in raised:
+                await alerts.add(tx, each)
+            await alerts.end(tx, raised[-1].id, now - 600_000)
+
+        await self._context.database.write(body)
 
     async def _send(self, site: str, message: dict[str, Any]) -> str:
         return str((await self._call("POST", f"/v1/sites/{site}/messages", message))["id"])

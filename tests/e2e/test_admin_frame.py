@@ -129,6 +129,20 @@ async def test_what_is_sent_is_watched_live_paused_resumed_and_cancelled(
     assert dashboard.page.errors == []
 
 
+async def test_an_alert_stands_above_every_page_until_somebody_knows(dashboard: Dashboard) -> None:
+    count = "document.querySelectorAll('.alert-card .button').length"
+    await dashboard.show("#/s/{shop}/settings/keys")
+    await eventually(lambda: dashboard.says("See ", within=".alert-banner"))
+    await dashboard.show("#/alerts")
+    await eventually(lambda: dashboard.says("What to look at first", "push service"))
+    raised = await dashboard.page.evaluate(count)
+    await dashboard.press("I know")
+    await eventually(lambda: dashboard.page.evaluate(f"{count} == {raised - 1}"))
+    await dashboard.show("#/alerts?state=ended")
+    await eventually(lambda: dashboard.says("Google's push service refuses more."))
+    assert dashboard.page.errors == []
+
+
 async def test_a_site_is_made_set_up_and_deleted(demo: Demo, dashboard: Dashboard) -> None:
     await dashboard.show("#/sites/new")
     await dashboard.press("Make the site")
