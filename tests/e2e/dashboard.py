@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 AXE: Final = ROOT / "sdk-js" / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP: Final = (1280, 900)
 PHONE: Final = (360, 740)
+LONGEST: Final = (1600, 1000)  # pixels of a picture's height, and of a phone's
 MODES: Final = ("light", "dark", "phone")
 
 # By the name of its picture. A screen that stands here is walked, checked and photographed.
@@ -37,6 +38,14 @@ SCREENS: Final = {
     "site-limits": "#/s/{shop}/settings/limits",
     "tokens": "#/s/{shop}/tokens",
     "audit": "#/s/{shop}/tokens/audit",
+    "messages": "#/s/{shop}/messages",
+    "compose": "#/s/{shop}/messages/new",
+    "message": "#/s/{shop}/messages/{everybody}",
+    "message-variants": "#/s/{shop}/messages/{variants}",
+    "message-paused": "#/s/{shop}/messages/{paused}",
+    "message-edit": "#/s/{shop}/messages/{recurring}/edit",
+    "segments": "#/s/{shop}/segments",
+    "segment": "#/s/{shop}/segments/new",
     "alerts": "#/alerts",
     "system": "#/system",
 }
@@ -83,17 +92,21 @@ class Dashboard:
         await self.page.click(".login button[type=submit]")
         await eventually(lambda: self.page.evaluate("Boolean(document.querySelector('.shell'))"))
 
-    async def fill(self, label: str, text: str) -> None:
-        """Put a text into the field with this label, as typing does, once it is there."""
+    async def fill(self, label: str, text: str, *, nth: int = 0, event: str = "input") -> None:
+        """Put a text into the field with this label, as typing does, once it is there; `nth` of several."""
         script = f"""(() => {{
           const all = [...document.querySelectorAll("label")];
-          const field = all.find((each) => each.textContent.trim() == {json.dumps(label)})?.control;
+          const field = all.filter((each) => each.textContent.trim() == {json.dumps(label)})[{nth}]?.control;
           if (!field) return false;
           const setter = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set;
           setter.call(field, {json.dumps(text)});
-          return field.dispatchEvent(new Event("input", {{bubbles: true}}));
+          return field.dispatchEvent(new Event({json.dumps(event)}, {{bubbles: true}}));
         }})()"""
         await eventually(lambda: self.page.evaluate(script))
+
+    async def choose(self, label: str, value: str, *, nth: int = 0) -> None:
+        """As `fill`, of a list."""
+        await self.fill(label, value, nth=nth, event="change")
 
     async def press(self, text: str, within: str = "body") -> None:
         """Click the button or link that says this, once it is there and enabled."""
@@ -163,7 +176,8 @@ def _store(image: bytes, file: Path) -> None:
 
     file.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(BytesIO(image)) as picture:
-        reduced = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        part = picture.crop((0, 0, picture.width, min(picture.height, LONGEST[picture.width < 500])))
+        reduced = part.convert("RGB").quantize(128, dither=Image.Dither.NONE)
     reduced.save(file, optimize=True)
 
 

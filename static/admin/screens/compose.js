@@ -1,8 +1,8 @@
 /** A message: title, text, link, send. Everything else is folded until somebody wants it. */
 import { html, useCallback, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
-import { api } from "../api.js";
+import { api, Problem } from "../api.js";
 import { link } from "../routes.js";
-import { Button, Loaded, Notice, Page, Section, Select, relative, useLoad, useSession, useSite } from "../ui/index.js";
+import { Button, Loaded, Notice, Page, Section, relative, useLoad, useSession, useSite } from "../ui/index.js";
 import { Audience, isSaid } from "./compose/audience.js";
 import { Content } from "./compose/content.js";
 import { emptyForm, forget, fromMessage, keep, put, toBody, audienceOf, unsaved } from "./compose/form.js";
@@ -48,6 +48,7 @@ function Compose({ site, zone, started }) {
   const change = useCallback((/** @type {string} */ path, /** @type {any} */ value) => {
     touched.current = true;
     setForm((/** @type {any} */ before) => put(before, path, value));
+    setProblem((/** @type {any} */ before) => without(before, path));
   }, []);
   useEffect(() => {
     if (!touched.current) return;
@@ -83,8 +84,7 @@ function Compose({ site, zone, started }) {
       ${message?.series && html`<${Notice}>This is one occurrence of a recurring message.<//>`}
       ${template
         ? html`<${FromTemplate} template=${template} form=${form} change=${change} problem=${problem} onLeave=${() => setForm({ ...form, template: null, notification: { ...emptyForm().notification, ...filledIn(template, form.variables) }, options: { ...form.options, ...template.options, topic: template.options.topic || "" } })} />`
-        : html`<${Content} ...${props} attributes=${attributes} />`}
-      ${!template && !form.notification.title && templates.length > 0 && html`<${Section}><${Select} label="Or start from a template" value="" options=${[{ value: "", text: "Choose …" }, ...templates.map((/** @type {any} */ each) => ({ value: each.id, text: each.name }))]} onChange=${(/** @type {string} */ id) => id && change("template", id)} /><//>`}
+        : html`<${Content} ...${props} attributes=${attributes} templates=${templates} />`}
     </div>
     <div class="compose-side"><${Preview} site=${site} form=${shown} body=${toBody(form, zone)} sample=${sample[0] || null} onProblem=${setPreviewed} /></div>
     <div class="compose-who stack">
@@ -96,6 +96,20 @@ function Compose({ site, zone, started }) {
     </div>
     ${may("send") && html`<${Send} site=${site} zone=${zone} form=${form} message=${message} count=${count} problem=${problem} previewed=${previewed} setProblem=${setProblem} onDone=${done} locked=${Boolean(started_at)} />`}
   </div>`;
+}
+
+const WHEN = ["send_at", "local_time", "best_hour", "recurrence"];
+
+/** What was wrong with a field is not said any more when it has been changed. @param {Problem | null} problem @param {string} path in the form */
+function without(problem, path) {
+  if (!problem?.errors.length) return problem;
+  const mended = path.startsWith("when") ? WHEN : path.startsWith("audience") ? ["audience"] : [path];
+  const left = problem.errors.filter((each) => {
+    const place = each.path.replace(/\[(\d+)\]/g, ".$1");
+    return !mended.some((one) => place == one || place.startsWith(one + ".") || one.startsWith(place + "."));
+  });
+  if (left.length == problem.errors.length) return problem;
+  return left.length ? new Problem(problem.status, { code: problem.code, detail: problem.message, errors: left }) : null;
 }
 
 /** The most frequent first. @param {(string | null | undefined)[]} names */

@@ -26,7 +26,7 @@ export default function Screen({ site, params }) {
   const title = message.notification.title;
   return html`<${Page} name=${title} title=${html`${title} <${Badge} state=${message.state} />`} back=${back} lead=${lead(message, site)}
       actions=${html`<${Actions} site=${site} message=${message} reload=${loaded.reload} />`}>
-    ${message.state_reason && html`<${Notice} tone=${message.state == "paused" || message.state == "expired" ? "warn" : "info"}><span class="sentence">${message.state_reason}</span>${message.waiting_until && html`, until <${Time} at=${message.waiting_until} />`}.<//>`}
+    ${message.state_reason && html`<${Notice} tone=${message.state == "paused" || message.state == "expired" ? "warn" : "info"}>${message.state_reason.charAt(0).toUpperCase() + message.state_reason.slice(1)}${message.waiting_until && html`, until <${Time} at=${message.waiting_until} />`}.<//>`}
     <${Sending} message=${message} />
     ${message.results.variants && html`<${VariantResults} message=${message} site=${site} reload=${loaded.reload} />`}
     ${message.started_at && html`<${Curves} site=${site} message=${message} />`}

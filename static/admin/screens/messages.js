@@ -68,7 +68,7 @@ const columns = (site) => [
 
 /** @param {any} message @param {string} name */
 function rate({ results, progress }, name) {
-  if (!progress.accepted) return html`<span class="muted">–</span>`;
+  if (!progress.accepted) return null;
   return html`<span title=${`${number(results[name])} of ${number(progress.accepted)}`}>${percent(share(results[name], progress.accepted))}</span>`;
 }
 

@@ -1,5 +1,5 @@
 import { html, useState } from "../vendor/preact-htm.js";
-import { api } from "../api.js";
+import { api, Problem } from "../api.js";
 import { go, link } from "../routes.js";
 import { Button, Empty, Form, Loaded, Page, Section, Table, TextField, Time, confirm, toast, useLoad, usePages, useSession, useSite } from "../ui/index.js";
 import { Builder } from "./segments/builder.js";
@@ -47,6 +47,7 @@ function Edit({ site, path, segment }) {
   const [where, setWhere] = useState(segment.where);
   const list = link("/s/:site/segments", { site: site.id });
   async function save() {
+    if (!name.trim()) throw new Problem(400, { detail: "It has no name yet.", errors: [{ path: "name", message: "Give it a name." }] });
     const body = { name: name.trim(), where: asGroup(where) };
     if (segment.id) await api.patch(path, body);
     else await api.post(`/v1/sites/${site.id}/segments`, body);

@@ -2,14 +2,15 @@
 import { html, useRef, useState } from "../../vendor/preact-htm.js";
 import { api } from "../../api.js";
 import { link } from "../../routes.js";
-import { Button, Check, Dialog, Empty, Loading, Section, TextArea, TextField, useLoad } from "../../ui/index.js";
+import { Button, Check, Dialog, Empty, Loading, Section, Select, TextArea, TextField, useLoad } from "../../ui/index.js";
 import { Fold } from "./fold.js";
+import { plain } from "./preview.js";
 
 /**
- * @param {{site: any, form: any, change: (path: string, value: any) => void, problem: any, attributes: string[]}} props
+ * @param {{site: any, form: any, change: (path: string, value: any) => void, problem: any, attributes: string[], templates: any[]}} props
  *   attributes: names that visitors of the site have
  */
-export function Content({ site, form, change, problem, attributes }) {
+export function Content({ site, form, change, problem, attributes, templates }) {
   const { notification } = form;
   const box = useRef(/** @type {any} */ (null));
   const set = (/** @type {string} */ name) => (/** @type {any} */ value) => change(`notification.${name}`, value);
@@ -32,12 +33,15 @@ export function Content({ site, form, change, problem, attributes }) {
       <${TextField} label="Tag" optional maxlength="128" ...${field("tag")} hint="Takes the place of a notification with the same tag on the screen, instead of standing beside it." />
       <${Data} data=${notification.data} onChange=${set("data")} problem=${problem} />
     <//>
+    ${templates.length > 0 && html`<${Fold} title="From a template">
+      <${Select} label="Template" value="" options=${[{ value: "", text: "Choose …" }, ...templates.map((each) => ({ value: each.id, text: each.name }))]} onChange=${(/** @type {string} */ id) => id && change("template", id)} hint="Its texts take the place of those above." />
+    <//>`}
   </div><//>`;
 }
 
 /** @param {string | undefined} text @param {number} most */
 function counted(text, most) {
-  const length = [...(text || "")].length;
+  const length = [...plain(text || "")].length;
   return length > most ? `${length} characters: phones cut after about ${most}.` : undefined;
 }
 

@@ -124,7 +124,7 @@ export function Send({ site, zone, form, message, count, problem, previewed, set
     return made.id;
   }
   const [stored, setStored] = useState("");
-  const failed = problem || (!send.busy && send.problem) || save.problem || dry.problem;
+  const failed = problem;
   const waits = previewed && !problem && !previewed.isMissingRoute ? previewed : null;
   return html`<div class="compose-foot" role="region" aria-label="Send">
     ${failed && html`<${Failure} problem=${failed} shown=${SHOWN.flatMap((each) => [each, ...failed.errors.map((/** @type {any} */ e) => e.path).filter((/** @type {string} */ path) => path.startsWith(each + "."))])} compact />`}
