@@ -46,11 +46,17 @@ def entry(
 
 
 async def page(
-    context: Context, site_id: int | None, before_id: int | None, limit: int
+    context: Context,
+    before_id: int | None,
+    limit: int,
+    *,
+    site_id: int | None = None,
+    action: str | None = None,
+    actor: str | None = None,
 ) -> tuple[AuditEntry, ...]:
-    """The newest first; those of one site, or all."""
+    """The newest first; see storage.audit.page."""
 
     async def body(tx: Transaction) -> tuple[AuditEntry, ...]:
-        return tuple(await audit.page(tx, before_id, limit, site_id))
+        return tuple(await audit.page(tx, before_id, limit, site_id, action, actor))
 
     return await context.database.read(body)

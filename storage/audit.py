@@ -29,12 +29,20 @@ async def add(tx: Transaction, entry: AuditEntry) -> None:
 
 
 async def page(
-    tx: Transaction, before_id: int | None = None, limit: int = 100, site_id: int | None = None
+    tx: Transaction,
+    before_id: int | None = None,
+    limit: int = 100,
+    site_id: int | None = None,
+    action: str | None = None,
+    actor: str | None = None,
 ) -> Sequence[AuditEntry]:
-    """Newest first, from the one before `before_id`; of one site when `site_id` is given."""
-    before = MAX_ID if before_id is None else before_id
+    """Newest first, from the one before `before_id`; of one site, action or actor where they are given.
+
+    `action` may be the thing alone: `message` is `message.created` and all the others of it.
+    """
+    which = (MAX_ID if before_id is None else before_id, limit, action, actor)
     if site_id is None:
-        rows = await tx.fetch(_SQL["page"], before, limit)
+        rows = await tx.fetch(_SQL["page"], *which)
     else:
-        rows = await tx.fetch(_SQL["page_of_site"], before, limit, site_id)
+        rows = await tx.fetch(_SQL["page_of_site"], *which, site_id)
     return [AuditEntry(*row) for row in rows]

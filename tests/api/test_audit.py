@@ -80,3 +80,41 @@ async def test_no_secret_gets_into_the_log(api: Api, site: str, context: Context
     assert token not in written
     assert str(api.token) not in written
     assert (await api.get(f"/v1/sites/{site}"))["identity_key"] not in written
+
+
+async def test_the_log_is_asked_for_one_site_action_or_actor(api: Api, site: str) -> None:
+    other = await api.new_site()
+    token = await api.post(f"/v1/sites/{site}/tokens", {"name": "ci", "scopes": ["send", "manage"]})
+    mine = api.with_token(token["token"])
+    message = (await mine.new_message(site))["id"]
+    await mine.post(f"/v1/sites/{site}/messages/{message}/cancel", status=200)
+    await api.new_message(other)
+
+    async def found(query: str, by: Api = api) -> list[tuple[str, str]]:
+        items = (await by.get(f"/v1/audit?{query}"))["items"]
+        return [(each["action"], each["target"]) for each in reversed(items)]
+
+    cancelled = ("message.cancelled", message)
+    assert await found(f"site={other}&action=site") == [("site.created", other)]
+    assert await found("action=message.cancelled") == [cancelled]
+    assert await found(f"actor={token['id']}") == [("message.created", message), cancelled]
+    assert await found(f"site={site}&actor={token['id']}&action=message") == [
+        ("message.created", message),
+        cancelled,
+    ]
+    assert len(await found("action=message")) == 3
+    assert await found("action=mess") == await found("actor=nobody") == []
+    assert await found("actor=system") != []
+    assert await found("action=message", mine) == await found(f"site={site}&action=message", mine)
+    await mine.get(f"/v1/audit?site={other}", 404)
+    problem = await api.get("/v1/audit?site=msg_1", 400)
+    assert problem["errors"][0]["path"] == "site"
+
+
+async def test_what_was_asked_for_is_paged_like_the_whole(api: Api, site: str) -> None:
+    for _ in range(3):
+        await api.new_message(site)
+        await api.new_site()
+    first = await api.get("/v1/audit?action=message.created&limit=2")
+    rest = await api.get(f"/v1/audit?action=message.created&limit=2&cursor={first['next']}")
+    assert [len(first["items"]), len(rest["items"]), rest["next"]] == [2, 1, None]

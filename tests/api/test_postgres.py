@@ -11,7 +11,10 @@ from tests.api.test_access import (  # noqa: F401
     test_a_revoked_token_stops_working_at_once,
     test_the_first_start_makes_one_admin_token_and_shows_it_once,
 )
-from tests.api.test_audit import test_every_change_is_in_the_audit_log_with_who_and_what  # noqa: F401
+from tests.api.test_audit import (  # noqa: F401
+    test_every_change_is_in_the_audit_log_with_who_and_what,
+    test_the_log_is_asked_for_one_site_action_or_actor,
+)
 from tests.api.test_control_characters import (  # noqa: F401
     test_a_page_that_writes_nul_is_told_so,
     test_an_admin_who_writes_nul_is_told_so,
