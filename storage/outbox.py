@@ -41,9 +41,15 @@ async def add(tx: Transaction, site_id: int, type: str, facts: Sequence[str], no
         await tx.execute(_SQL["add"], site_id, type, f"[{','.join(page)}]", len(page), now)
 
 
-async def waiting(tx: Transaction, limit: int) -> Sequence[Waiting]:
-    """The oldest first."""
-    return [Waiting(*row) for row in await tx.fetch(_SQL["waiting"], limit)]
+async def waiting(tx: Transaction, rows: int, facts: int = 1_000_000) -> Sequence[Waiting]:
+    """The oldest first: so many rows and facts at most, but for one row that has more."""
+    ids: list[int] = []
+    for id, n in await tx.fetch(_SQL["sizes"], rows):
+        facts -= n
+        if ids and facts < 0:
+            break
+        ids.append(id)
+    return [Waiting(*row) for row in await tx.fetch(_SQL["waiting"], ids)] if ids else ()
 
 
 async def take(tx: Transaction, ids: Sequence[int]) -> bool:

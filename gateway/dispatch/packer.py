@@ -69,12 +69,5 @@ class Packer:
 
 
 async def _look(tx: Transaction) -> tuple[Sequence[Waiting], Mapping[tuple[int, str], Sequence[int]]]:
-    waiting = await outbox.waiting(tx, ROWS)
-    rows: list[Waiting] = []
-    facts = 0
-    for row in waiting:
-        if rows and facts + row.n > FACTS:
-            break
-        rows.append(row)
-        facts += row.n
+    rows = await outbox.waiting(tx, ROWS, FACTS)
     return rows, await outbox.wanting(tx, sorted({row.site_id for row in rows})) if rows else {}

@@ -56,9 +56,9 @@ create table outbox (
     id integer primary key autoincrement,
     site_id bigint not null,
     type text not null,
-    facts text not null,
     n bigint not null,
-    at bigint
+    at bigint,
+    facts text not null
 );
 
 -- Triggers, so that no way in which a message or a subscription changes can forget to tell. Without a webhook that
@@ -113,9 +113,9 @@ create table outbox (
     id bigint generated always as identity primary key,
     site_id bigint not null,
     type text not null,
-    facts text not null,
     n bigint not null,
-    at bigint
+    at bigint,
+    facts text not null
 );
 
 -- See above.

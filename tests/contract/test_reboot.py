@@ -5,11 +5,12 @@ import time
 
 import pytest
 
-from storage import batches, leases, meta
+from storage import batches, leases, meta, webhook_deliveries
 from storage.database import Database, Transaction
 from storage.opening import open_database
 from storage.queries import parse
 from tests.contract.rows import NOW, add_sending, add_site, batch
+from tests.contract.test_webhooks import delivery
 
 SQL = parse("test", "-- name: reboot\nupdate meta set value = 'an earlier boot' where key = 'boot'\n")
 
@@ -22,6 +23,8 @@ async def _lease_everything(database: Database) -> None:
     await database.write(lambda tx: batches.add_many(tx, [batch()]))
     assert await database.write(lambda tx: batches.claim(tx, "before", NOW, 10**9))
     assert await database.write(lambda tx: leases.acquire(tx, "scheduler", "before", 10**9))
+    await database.write(lambda tx: webhook_deliveries.add(tx, delivery(1), "{}"))
+    assert await database.write(lambda tx: webhook_deliveries.claim(tx, 1, "before", NOW, 10**9, 1))
 
 
 async def test_leases_of_an_earlier_boot_are_swept(database: Database, database_url: str) -> None:
@@ -30,6 +33,7 @@ async def test_leases_of_an_earlier_boot_are_swept(database: Database, database_
     after = await open_database(database_url, migrate=False, write_pause=0)
     assert len(await after.write(lambda tx: batches.claim(tx, "after", NOW, 1_000))) == 1
     assert await after.write(lambda tx: leases.acquire(tx, "scheduler", "after", 1_000))
+    assert await after.write(lambda tx: webhook_deliveries.claim(tx, 1, "after", NOW, 1_000, 1))
     await after.close()
 
 
@@ -38,6 +42,7 @@ async def test_leases_of_this_boot_outlive_a_restart(database: Database, databas
     after = await open_database(database_url, migrate=False, write_pause=0)
     assert await after.write(lambda tx: batches.claim(tx, "after", NOW, 1_000)) == []
     assert not await after.write(lambda tx: leases.acquire(tx, "scheduler", "after", 1_000))
+    assert not await after.write(lambda tx: webhook_deliveries.claim(tx, 1, "after", NOW, 1_000, 1))
     await after.close()
 
 

@@ -260,6 +260,9 @@ async def test_many_facts_are_packed_into_few_rows(there: Database) -> None:
     rows = await there.read(lambda tx: outbox.waiting(tx, 10))
     assert [row.n for row in rows] == [500, 500, 100]
     assert [fact["x"] for _, fact in await told(there)] == list(range(1_100))
+    for most, read in ((1_000, 2), (999, 1), (1, 1), (1_100, 3)):
+        assert len(await there.read(lambda tx, most=most: outbox.waiting(tx, 10, most))) == read  # type: ignore[misc]
+    assert len(await there.read(lambda tx: outbox.waiting(tx, 2))) == 2
 
 
 async def test_a_delivery_is_in_one_hand_at_a_time_and_comes_back_when_the_lease_ends(
