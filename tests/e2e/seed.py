@@ -10,7 +10,7 @@ import json
 import random
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,20 +20,21 @@ from aiohttp.web import Application, Request
 
 from gateway.access import ensure_admin_token
 from gateway.api.server import build_application
-from gateway.app import open_context
 from gateway.context import Context
 from gateway.ingest import MAX_REPORTS
+from gateway.master_key import load_master_key
 from gateway.metrics import Metrics
 from gateway.scheduler.finisher import Finisher
 from gateway.scheduler.freezer import Freezer
 from gateway.scheduler.starter import Starter
 from gateway.settings import Settings
 from gateway.tokens import EVENT_TOKENS, SUBSCRIPTION_TOKENS, issue_event_token, issue_subscription_token
-from gateway.webpush import PushRequest, Reply
+from gateway.webpush import PushHosts, PushRequest, Reply
 from storage import alerts, keys, sites
 from storage.alerts import Alert
 from storage.database import Transaction
 from storage.ids import IdSource, Kind, decode_id, encode_id
+from storage.opening import open_database
 from storage.queries import Query
 from tests.eventually import eventually
 from tests.fakes.clock import FakeClock
@@ -91,14 +92,26 @@ class Seeded:
 
 async def seed(settings: Settings, now: int) -> Seeded:
     """Fill the database of a gateway that is not running; the month ends at `now`."""
-    async with open_context(settings) as opened:
-        clock = FakeClock(now - now % DAY - DAYS * DAY)
-        context = replace(opened, clock=clock, ids=IdSource(clock.now, secrets.randbits))
+    clock = FakeClock(now - now % DAY - DAYS * DAY)
+    settings.data_dir.mkdir(parents=True)
+    # Without the pause in which writers gather: here one writes after the other.
+    database = await open_database(settings.database_url, migrate=True, write_pause=0)
+    try:
+        context = Context(
+            database=database,
+            clock=clock,
+            ids=IdSource(clock.now, secrets.randbits),
+            master_key=load_master_key(None, settings.data_dir),
+            settings=settings,
+            push_hosts=PushHosts(),
+        )
         await ensure_admin_token(context)
         server = TestServer(build_application(context), host="127.0.0.1")
         async with TestClient(server) as client:
             month = _Month(context, clock, client, settings.admin_token or "", now)
             return await month.live()
+    finally:
+        await database.close()
 
 
 class _Month:
