@@ -10,6 +10,8 @@ export function Dialog({ title, onClose, children, wide }) {
   useEffect(() => {
     const before = /** @type {any} */ (document.activeElement);
     dialog.current.showModal();
+    // Where one begins: the first field, or the button that does no harm; not the cross that comes first.
+    (dialog.current.querySelector(".dialog-box > :not(header) :is(input, select, textarea)") || dialog.current.querySelector(".form-foot button"))?.focus();
     return () => before?.focus?.();
   }, []);
   return html`

@@ -60,7 +60,7 @@ export function Meter({ used, limit, label, text }) {
   const part = limit ? Math.min(1, used / limit) : 0;
   const tone = part >= 1 ? "bad" : part >= 0.9 ? "warn" : "";
   return html`<div class=${"meter " + tone}>
-    <div class="meter-head"><span>${label}</span><span>${text ?? html`<b>${number(used)}</b>${limit == null ? html` <span class="muted">no limit</span>` : ` of ${compact(limit)}`}`}</span></div>
+    <div class="meter-head"><span>${label}</span><span>${text ?? html`<b>${number(used)}</b>${limit == null ? html` <span class="muted">no limit</span>` : ` of ${limit < 100000 ? number(limit) : compact(limit)}`}`}</span></div>
     ${limit != null && html`<div class="meter-bar" role="img" aria-label=${`${label}: ${percent(part, 0)} used`}><span style=${{ width: `${100 * part}%` }}></span></div>`}
   </div>`;
 }
