@@ -10,8 +10,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from gateway.send_counts import SendCounts
 from storage.deliveries import Result
-from storage.ids import Kind, encode_id
-from storage.throttles import Throttle
 
 
 class Sized(Protocol):
@@ -83,25 +81,12 @@ class Metrics:
             ["provider"],
             registry=self.registry,
         )
-        self.throttled_until = Gauge(
-            "gateway_throttled_until_seconds",
-            "When a hold ends, in seconds since the epoch; site 0 is every site, no provider every provider.",
-            ["site", "provider", "reason"],
-            registry=self.registry,
-        )
 
     def watch_lines(self, lines: Iterable[ProviderLine]) -> None:
         """How a sender gets on with each provider."""
         for line in lines:
             self.provider_window.labels(line.provider).set(line.window.size)
             self.provider_in_flight.labels(line.provider).set(line.in_flight)
-
-    def watch_throttles(self, throttles: Iterable[Throttle]) -> None:
-        """Everything that is held now."""
-        self.throttled_until.clear()
-        for each in throttles:
-            site = "0" if each.site_id == 0 else encode_id(Kind.SITE, each.site_id)
-            self.throttled_until.labels(site, each.provider, each.reason or "").set(each.not_before / 1_000)
 
     def count_results(self, results: Sequence[Result], seconds: float) -> None:
         """Add what one flush recorded, and how long that took."""

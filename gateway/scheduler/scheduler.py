@@ -19,13 +19,12 @@ from gateway.scheduler.stager import Stager
 from gateway.scheduler.starter import Starter
 from gateway.scheduler.walker import Walker
 from gateway.watch.watch import Watch
-from storage import leases, throttles
+from storage import leases
 from storage.errors import StorageUnavailable
 
 log = Log(__name__)
 
 LEASE = "scheduler"
-MOST_SHOWN = 200  # holds on /metrics: each is a time series
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,6 @@ class SchedulerTiming:
     tidy_every: float = 60.0
     learn_every: float = 5.0  # what browsers reported is told to their subscriptions, many at a time
     stage_every: float = 0.5  # looks at the first parts of messages whose rest is held
-    show_every: float = 5.0  # what is held is shown on /metrics
     watch_every: float = 15.0  # looks at what processes say of themselves; at what sites send, once a minute
 
 
@@ -103,10 +101,6 @@ class Scheduler:
                     name="scheduler-learn",
                 ),
                 tasks.create_task(
-                    self._repeat(self._show_holds, lambda: asyncio.sleep(timing.show_every)),
-                    name="scheduler-holds",
-                ),
-                tasks.create_task(
                     self._repeat(self._housekeeper.step, lambda: asyncio.sleep(timing.tidy_every)),
                     name="scheduler-tidy",
                 ),
@@ -120,13 +114,6 @@ class Scheduler:
                 job.cancel()
         if self._leading.is_set():
             await self._resign()
-
-    async def _show_holds(self) -> bool:
-        now = self._clock.now()
-        self._metrics.watch_throttles(
-            await self._database.read(lambda tx: throttles.held(tx, now, MOST_SHOWN))
-        )
-        return False
 
     async def _lead(self) -> None:
         """Hold the lease, or try to get it, three times within its length."""

@@ -151,6 +151,11 @@ async def test_a_scrape_shows_what_stands_still(
     assert 'gateway_provider_breaker{provider="mozilla",state="closed"} 0.0' in text
     assert 'gateway_provider_breaker{provider="fcm",state="closed"} 1.0' in text
     assert "gateway_keys_paused 0.0" in text
+    held = 'gateway_throttled_until_seconds{provider="mozilla",reason="breaker",site="0"}'
+    (until,) = re.findall(rf"^{re.escape(held)} (\S+)$", text, re.MULTILINE)
+    assert float(until) == clock.now() / 1_000 + 60
+    clock.advance(60)
+    assert held not in await scraped(api)
 
 
 async def test_a_scrape_without_a_database_shows_the_process(
