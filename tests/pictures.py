@@ -1,6 +1,7 @@
 """Pictures for tests: as cameras, designers and attackers make them."""
 
 import io
+import math
 import struct
 import zlib
 from typing import Any
@@ -16,6 +17,32 @@ def photograph(width: int, height: int, format: str = "JPEG", **options: Any) ->
     picture = Image.merge("RGB", (light, grain, round_light))
     ImageDraw.Draw(picture).rectangle((0, 0, width // 8, height // 8), fill="red")
     return saved(picture, format, **options)
+
+
+def landscape(width: int, height: int) -> bytes:
+    """Hills at dusk, for pictures in which pictures are seen."""
+    sky = Image.linear_gradient("L").resize((width, height))
+    picture = Image.merge(
+        "RGB",
+        (
+            sky.point(lambda v: 90 + v * 0.6),
+            sky.point(lambda v: 120 + v * 0.3),
+            sky.point(lambda v: 200 - v * 0.3),
+        ),
+    )
+    pen = ImageDraw.Draw(picture)
+    sun, horizon = height // 8, height * 5 // 9
+    pen.ellipse(
+        (width * 2 // 3 - sun, horizon - 2 * sun, width * 2 // 3 + sun, horizon), fill=(255, 236, 190)
+    )
+    for n, colour in enumerate([(86, 104, 122), (58, 82, 88), (34, 56, 58)]):
+        top = horizon + n * height // 11
+        hills = [
+            (x, top + height // 14 * math.sin(x / width * (5 + 3 * n) + 2 * n))
+            for x in range(0, width + 9, 8)
+        ]
+        pen.polygon([(0, height), *hills, (width, height)], fill=colour)
+    return saved(picture, "JPEG", quality=90)
 
 
 def logo(width: int, height: int) -> bytes:

@@ -20,6 +20,7 @@ from tests.e2e.drivers.browser import Browser
 from tests.e2e.drivers.cdp import Chromium
 from tests.e2e.drivers.notifications import NotificationSink
 from tests.e2e.gateway_process import ADMIN_TOKEN, Gateway, free_port
+from tests.e2e.library import Library, lay_up, receiver
 from tests.e2e.seed import Seeded, seed, settings_of
 from tests.e2e.website import Website
 from tests.fakes.autopush import Autopush
@@ -189,6 +190,7 @@ class Demo:
 
     gateway: Gateway
     seeded: Seeded
+    hook_port: int  # of loopback, where its webhooks may go
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -196,12 +198,24 @@ async def demo(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -
     """For tests of the dashboard: seeded once, used by all of them; its push services take everything."""
     directory = tmp_path_factory.mktemp("demo")
     seeded = await seed(settings_of(directory / "data", ADMIN_TOKEN), round(time.time() * 1_000))
+    hook_port = free_port()
     async with willing_push_services(authority) as proxy:
-        settings = {"GATEWAY_PUSH_CA_FILE": str(authority.ca_file), "HTTPS_PROXY": proxy}
+        settings = {
+            "GATEWAY_PUSH_CA_FILE": str(authority.ca_file),
+            "GATEWAY_OUTBOUND_PRIVATE": f"127.0.0.1:{hook_port}",
+            "HTTPS_PROXY": proxy,
+        }
         gateway = Gateway(directory, free_port(), settings)
         await gateway.start()
-        yield Demo(gateway, seeded)
+        yield Demo(gateway, seeded, hook_port)
         await gateway.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def library(demo: Demo) -> AsyncIterator[Library]:
+    """What the screens of visitors and of what messages are made of show."""
+    async with receiver(demo.hook_port) as told:
+        yield await lay_up(demo.gateway, demo.seeded, told)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,0 +1,40 @@
+/** What one visitor was sent and did, newest first. */
+import { html } from "../../vendor/preact-htm.js";
+import { link } from "../../routes.js";
+import { Empty, Failure, Icon, Loading, More, Section, Time, time, usePages, useSite } from "../../ui/index.js";
+import { DETAILS, HAPPENED } from "./words.js";
+
+/** @param {{site: any, path: string}} props */
+export function History({ site, path }) {
+  const { zone } = useSite();
+  const pages = usePages(`${path}/history`, {}, { limit: 50 });
+  return html`<${Section} title="History" lead="Newest first, for as long as single deliveries and events are kept.">
+    ${pages.items == null
+      ? pages.problem ? html`<${Failure} problem=${pages.problem} retry=${pages.reload} />` : html`<${Loading} lines="5" />`
+      : pages.items.length || pages.next
+        ? html`<div class="history">${byDay(pages.items, zone).map(([day, entries]) => html`<h3 key=${day}>${day}</h3><ol>${entries.map((each, i) => html`<${Entry} key=${each.at + each.kind + i} site=${site} entry=${each} />`)}</ol>`)}</div>
+            <${More} pages=${pages} />`
+        : html`<${Empty} icon="messages" title="Nothing has happened yet.">Messages, displays and clicks of this browser are listed here.<//>`}
+  <//>`;
+}
+
+/** @param {any[]} entries @param {string | undefined} zone @returns {[string, any[]][]} */
+function byDay(entries, zone) {
+  /** @type {Map<string, any[]>} */
+  const days = new Map();
+  for (const each of entries) {
+    const day = time(each.at, zone, "date");
+    days.set(day, [...(days.get(day) || []), each]);
+  }
+  return [...days];
+}
+
+/** @param {{site: any, entry: any}} props */
+function Entry({ site, entry }) {
+  const [said, icon, tone] = HAPPENED[entry.kind] || [entry.kind, "info", ""];
+  const name = entry.kind == "event" ? entry.detail : said;
+  const detail = entry.kind == "event" ? "on the site" : entry.kind == "clicked" && entry.detail ? `on the button ${entry.detail}` : DETAILS[entry.detail] || entry.detail;
+  return html`<li class=${tone}><span class="history-icon"><${Icon} name=${icon} size="16" /></span>
+    <div><b>${name}</b>${entry.message && html` <a href=${link("/s/:site/messages/:id", { site: site.id, id: entry.message })}>${entry.title || "a message"}</a>`}${detail && html`<small>${detail}</small>`}</div>
+    <${Time} at=${entry.at} style="time" /></li>`;
+}
