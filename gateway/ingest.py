@@ -1,6 +1,6 @@
 """What browsers report back: displayed, clicked, closed. A blast comes back as a wall of these.
 
-Many requests share one transaction: they are gathered for some 20 ms or up to 500 events, written at once,
+Many requests share one transaction: they are gathered for some 20 ms or up to 1,000 events, written at once,
 and answered after the commit. What waits is bounded: beyond that a browser is asked to come back, and keeps
 its events.
 """
@@ -36,7 +36,7 @@ MAX_TOKEN_AGE = 60 * 24 * 3_600_000
 
 _MAX_ACTION = 64
 _GATHER = 0.02
-_GROUP = 500
+_GROUP = 1_000
 _CAPACITY = 20_000  # events waiting: some 5 MB, and about a second of SQLite's work
 
 

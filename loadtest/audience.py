@@ -113,7 +113,7 @@ async def add_audience(
         created_at=context.clock.now(),
     )
     key = seal_key(context, site.id, ApplicationServerKey.generate())
-    message = _message(context, site.id, notification, where)
+    message = new_message(context, site.id, notification, where)
     attributes = {"first_name": "Ann", "city": "Berlin"} if notification is PERSONAL else {}
     among = 1 if where is None else 2
     if where is not None:
@@ -184,7 +184,10 @@ def _subscription(
     )
 
 
-def _message(context: Context, site_id: int, notification: Notification, where: Expression | None) -> Message:
+def new_message(
+    context: Context, site_id: int, notification: Notification, where: Expression | None = None
+) -> Message:
+    """Bulk, to all or to those that `where` finds, due now; not stored."""
     now = context.clock.now()
     return Message(
         id=context.ids.next(),

@@ -54,8 +54,10 @@ class Wave:
     connections: int = 200
     rate: float | None = None  # events a second; None: as fast as they are answered
     start_at: float = 0.0  # of time.monotonic, which is the same in all processes
+    repeated: int = 0  # so many of the events are sent once more
+    forged: int = 0  # requests with a token that is none
     again_after: tuple[float, float] = (2.0, 8.0)  # seconds until what was refused is sent again
-    give_up_after: float = 60.0  # seconds after the last event
+    give_up_after: float = 120.0  # seconds after the last event
 
 
 @dataclass(slots=True)
@@ -98,7 +100,12 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._crowd.open.add(self)
         self._crowd.free(self)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def ask(self, due: _Due) -> None:
         assert self._transport is not None
@@ -141,10 +148,11 @@ class _Crowd:
     def __init__(self, wave: Wave) -> None:
         self._wave = wave
         self.answers = Answers()
+        self.open: set[_Connection] = set()
         self._free: deque[_Connection] = deque()
         self._waiting: deque[_Due] = deque()
         self._again: list[_Due] = []
-        self._missing = len(wave.subscriptions)
+        self._missing = len(wave.subscriptions) + wave.repeated + wave.forged
         self._done = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
@@ -153,7 +161,7 @@ class _Crowd:
         wave, loop = self._wave, self._loop
         key = MasterKey(MASTER_KEY).derive(EVENT_TOKENS, wave.site_id)
         now = time.time_ns() // 1_000_000
-        requests = deque(_request(key, wave, id, now) for id in wave.subscriptions)
+        requests = deque(_requests(key, wave, now))
         await asyncio.gather(*(self._open() for _ in range(wave.connections)))
         late = time.monotonic() - wave.start_at
         if wave.start_at and late > 0:
@@ -182,6 +190,12 @@ class _Crowd:
         self.answers.ended = time.monotonic()
         self.answers.cpu = time.process_time() - cpu
         self.answers.unanswered = self._missing
+        self._done.set()
+        for connection in list(self.open):
+            connection.close()
+        for task in self._opening:
+            task.cancel()
+        await asyncio.sleep(TICK)  # connections end in the next turn of the event loop
         return self.answers
 
     def free(self, connection: _Connection) -> None:
@@ -191,8 +205,11 @@ class _Crowd:
             self._free.append(connection)
 
     def lost(self, connection: _Connection) -> None:
+        self.open.discard(connection)
         if connection in self._free:
             self._free.remove(connection)
+        if self._done.is_set():
+            return
         task = self._loop.create_task(self._open_again())
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
@@ -202,6 +219,7 @@ class _Crowd:
         now = self._loop.time()
         if status == 204:
             self.answers.taken.append((now - due[0]) * 1000)
+        if status in (204, 400):
             self._missing -= 1
             if not self._missing:
                 self._done.set()
@@ -229,6 +247,16 @@ class _Crowd:
             return
 
 
+def _requests(key: bytes, wave: Wave, now: int) -> list[bytes]:
+    ids = wave.subscriptions
+    requests = [_request(key, wave, id, now) for id in ids]
+    requests += random.sample(requests, wave.repeated)
+    requests += [_request(bytes(32), wave, id, now) for id in random.sample(ids, wave.forged)]
+    if wave.repeated or wave.forged:
+        random.shuffle(requests)
+    return requests
+
+
 def _request(key: bytes, wave: Wave, subscription_id: int, now: int) -> bytes:
     token = issue_event_token(key, wave.site_id, wave.message_id, subscription_id, 0, now)
     body = f'[{{"token":"{token}","kind":"{wave.kind}","age":0}}]'
@@ -239,10 +267,11 @@ def _request(key: bytes, wave: Wave, subscription_id: int, now: int) -> bytes:
 def _play(wave: Wave, core: int | None) -> Answers:
     if core is not None:
         os.sched_setaffinity(0, {core})
-    return uvloop.run(_crowd(wave))
+    return uvloop.run(crowd(wave))
 
 
-async def _crowd(wave: Wave) -> Answers:
+async def crowd(wave: Wave) -> Answers:
+    """All workers of one process, until everything was answered or they give up."""
     return await _Crowd(wave).run()
 
 

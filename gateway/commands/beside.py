@@ -17,7 +17,7 @@ from gateway.commands.readiness import Kin, all_run, goes_on
 from gateway.commands.roles import ANSWER_WITHIN, live_limits, show_process, stop_on_signals
 from gateway.commands.vitals import of_server
 from gateway.figures import reported
-from gateway.garbage import spare_the_long_lived
+from gateway.interpreter import suit_a_server
 from gateway.logs import Log
 from gateway.metrics import Metrics
 from gateway.openfiles import Acceptor, OpenFilesCollector, derive_budget, listen, raise_limit
@@ -59,7 +59,7 @@ async def answer_beside(settings: Settings, args: Namespace) -> None:
                 asyncio.TaskGroup() as tasks,
             ):
                 parts.append(tasks.create_task(acceptor.run(), name="accept"))
-                spare_the_long_lived()
+                suit_a_server()
                 log.info("api.ready", owner=args.owner, inbound=budget.inbound)
                 await stop.wait()
                 log.info("api.stopping", owner=args.owner)

@@ -27,7 +27,7 @@ from gateway.dispatch.dispatcher import run_dispatcher
 from gateway.dispatch.metrics import WebhookMetrics
 from gateway.figures import METRICS_TYPE, render_own, reported
 from gateway.histograms import DatabaseCollector
-from gateway.garbage import spare_the_long_lived
+from gateway.interpreter import suit_a_server
 from gateway.live import LiveLimits
 from gateway.logs import Log
 from gateway.metrics import Metrics
@@ -136,7 +136,7 @@ async def _answer(settings: Settings, args: Namespace, role: Role, senders: int)
                     metrics=WebhookMetrics(metrics.registry),
                 )
                 parts.append(tasks.create_task(webhooks, name="webhooks"))
-                spare_the_long_lived()
+                suit_a_server()
                 log.info(
                     "gateway.ready",
                     url=settings.public_url,

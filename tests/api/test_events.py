@@ -132,6 +132,8 @@ async def test_metrics_tell_what_became_of_reports(api: Api, page: Page, sent: S
     assert lines == [
         "gateway_events_waiting 0.0",
         "gateway_events_recorded_total 1.0",
+        "gateway_events_counted_total 1.0",
+        "gateway_events_repeated_total 0.0",
         'gateway_events_refused_total{reason="malformed"} 1.0',
         'gateway_events_refused_total{reason="too_old"} 1.0',
         'gateway_events_refused_total{reason="unknown_kind"} 1.0',
