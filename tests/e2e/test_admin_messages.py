@@ -1,9 +1,11 @@
 """An admin's messages in real browsers: whom, what, when; tried out, sent, and watched to the end."""
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -50,6 +52,7 @@ async def test_an_admin_makes_a_segment_tries_a_message_on_their_own_browser_and
     await dashboard.fill("Title", other, nth=2)
     await eventually(lambda: dashboard.says("Send to 1", title, within=".compose"))
 
+    await dashboard.picture("compose-variants")
     await dashboard.press("Test send")
     await dashboard.fill("Add a browser", subscription)
     await dashboard.press("Add", within="dialog")
@@ -128,6 +131,7 @@ async def test_a_blast_to_a_hundred_thousand_is_watched_to_its_end_and_paused_on
         return bool(await done() == progress["audience"] - progress["remaining"] - progress["retrying"])
 
     await eventually(stands)
+    await dashboard.picture("message-blast")
     paused_at = await done()
     assert 0 < paused_at < CROWD
     await dashboard.press("Resume")
@@ -177,6 +181,7 @@ async def test_a_draft_is_saved_scheduled_into_the_night_edited_and_duplicated(
     await dashboard.press("At a timethe same moment for all")
     await dashboard.fill("Time", "2036-12-01T23:30")
     await eventually(lambda: dashboard.says("That is within quiet hours for visitors in Berlin", "08:00"))
+    await dashboard.picture("compose-at-night")
     await dashboard.press("Schedule")
     await eventually(lambda: dashboard.says("goes to", "(Europe/Berlin)", within="dialog"))
     await dashboard.press("Schedule it", within="dialog")
@@ -224,6 +229,7 @@ async def test_a_segment_of_groups_within_groups_is_counted_while_it_is_built(
     assert counted["count"] > 0
     await eventually(lambda: dashboard.says(f"{counted['count']:,} subscribers now"))
     await eventually(lambda: dashboard.says("did not click a message in the last 30 days"))
+    await dashboard.picture("segment-groups")
     await dashboard.press("Edit as JSON")
     assert await dashboard.page.evaluate(
         f"JSON.stringify(JSON.parse(document.querySelector('.code-text').value)) == JSON.stringify({where})"
@@ -264,3 +270,125 @@ async def shows_only_one(dashboard: Dashboard) -> bool:
 async def value_of(dashboard: Dashboard, label: str) -> str:
     find = f"[...document.querySelectorAll('label')].find((each) => each.textContent == '{label}')"
     return str(await dashboard.page.evaluate(f"({find}).control.value"))
+
+
+RICH: list[dict[str, Any]] = [
+    {
+        "notification": {
+            "title": '{{ attributes.first_name | default: "You" }}',
+            "body": "b",
+            "url": "https://shop.example.com/x",
+            "icon": "https://shop.example.com/i.png",
+            "tag": "t",
+            "actions": [{"action": "buy", "title": "Buy", "url": "https://shop.example.com/buy"}],
+            "require_interaction": True,
+            "data": {"a": [1]},
+        },
+        "translations": {"de": {"title": "Du"}},
+        "fallback": {"title": "Fallback"},
+        "utm": {"campaign": "sale"},
+        "audience": {"where": {"all": [{"tag": "reader"}, {"not": {"clicked": {"within": "7d"}}}]}},
+        "variants": {
+            "options": [
+                {"name": "A", "weight": 40},
+                {
+                    "name": "B",
+                    "weight": 60,
+                    "notification": {"title": "B"},
+                    "translations": {"de": {"body": "d"}},
+                },
+            ],
+            "holdout": 5,
+            "winner": {"sample": 20, "after": 3600, "displays": 5000, "default": "B"},
+        },
+        "options": {"ttl": 3600, "urgency": "high", "topic": "abc"},
+        "send_at": "2036-12-01T08:00:00Z",
+        "expires_at": "2036-12-02T08:00:00Z",
+        "misfire": {"then": "expire", "after": 600},
+        "category": "offers",
+        "rate": 50,
+        "auto_pause": {"failure_rate": 0.3, "least": 100},
+    },
+    {
+        "notification": {"title": "By the clock"},
+        "audience": {"all": True},
+        "local_time": {"at": "2036-12-01T09:00", "late": "next_day"},
+        "quiet_hours": "override",
+        "valid_until": "2036-12-04T09:00:00Z",
+        "withdrawable": True,
+    },
+    {
+        "notification": {"title": "Series"},
+        "audience": {"external_ids": ["customer-1", "customer-2"]},
+        "priority": "bulk",
+        "recurrence": {"cron": "30 7 * * 1-5", "timezone": "Asia/Tokyo", "until": "2037-01-01T00:00:00Z"},
+    },
+    {
+        "notification": {"title": "In parts"},
+        "audience": {"recipients": [{"external_id": "customer-1", "data": {"sku": 1}}]},
+        "rollout": {"first": 50, "then": "manual"},
+    },
+    {"notification": {"title": "Hour"}, "audience": {"all": True}, "best_hour": {"within_hours": 48}},
+]
+
+
+async def test_a_message_with_every_rule_goes_through_the_form_and_comes_back_as_it_was(
+    demo: Demo, dashboard: Dashboard
+) -> None:
+    path = f"/v1/sites/{demo.seeded.shop}/messages"
+    await dashboard.show("#/s/{shop}/messages")
+    for rich in RICH:
+        made = await demo.gateway.post(path, {**rich, "draft": True})
+        through = f"""import("./screens/compose/form.js").then(({{fromMessage, toBody}}) => {{
+          const form = fromMessage({json.dumps(made)}, "Europe/Berlin");
+          return [toBody(form, "Europe/Berlin", {{change: true}}), toBody(form, "Europe/Berlin")];
+        }})"""
+        change, anew = await dashboard.page.evaluate(through)
+        changed = await demo.gateway.call("PATCH", f"{path}/{made['id']}", json=change)
+        # A draft that is to be sent at once is to be sent at the moment when it was last changed.
+        now = {} if "send_at" in rich else {"send_at": made["send_at"]}
+        assert {**changed, **now} == made
+        copy = await demo.gateway.post(path, {**anew, "draft": True})
+        assert {**copy, **now, "id": made["id"], "created_at": made["created_at"]} == made
+        for each in (made, copy):
+            await demo.gateway.call("POST", f"{path}/{each['id']}/cancel")
+
+
+async def test_a_dry_run_and_a_message_that_is_withdrawn_released_and_sent_once_more(
+    demo: Demo, dashboard: Dashboard
+) -> None:
+    path = f"/v1/sites/{demo.seeded.shop}/messages"
+    await dashboard.show("#/s/{shop}/messages/new")
+    await dashboard.fill("Title", "Rehearsal")
+    await dashboard.press("Send in quiet hours, too")
+    await dashboard.press("Dry run")
+    await dashboard.press("Run it", within="dialog")
+    await eventually(lambda: dashboard.says("Sent", "dry run: everything but the push"), within=20)
+    await dashboard.show("#/s/{shop}/messages/new")
+    await dashboard.press("Start afresh")
+
+    body = {
+        "notification": {"title": "In two parts"},
+        "audience": {"where": {"tag": "reader"}},
+        "quiet_hours": "override",
+        "priority": "transactional",
+        "withdrawable": True,
+        "rollout": {"first": 50, "then": "manual"},
+    }
+    made = await demo.gateway.post(path, body)
+    await dashboard.show(f"#/s/{{shop}}/messages/{made['id']}")
+    await dashboard.press("Release the rest")
+    await eventually(lambda: dashboard.says("still wait", within="dialog"))
+    await dashboard.press("Send it to the rest", within="dialog")
+    await eventually(lambda: dashboard.says("Sent", "Withdraw"), within=20)
+    await dashboard.press("Withdraw")
+    await eventually(lambda: dashboard.says("Whoever has seen it has seen it.", within="dialog"))
+    await dashboard.press("Withdraw it", within="dialog")
+    await eventually(lambda: dashboard.says("takes back a message"))
+
+    await dashboard.show("#/s/{shop}/messages/{everybody}")
+    await dashboard.choose("Outcome", "too_large")
+    await dashboard.press("Send once more")
+    await dashboard.press("Send it once more", within="dialog")
+    await eventually(lambda: dashboard.says("sends a message once more", "Accepted"), within=20)
+    assert dashboard.page.errors == []

@@ -19,8 +19,8 @@ export default function Screen({ site, params }) {
   const { messages: live } = useLive(site.id);
   const heard = live[params.id];
   // Asked for anew when its state changes; between, what is heard live goes over it.
-  const loaded = useLoad((signal) => api.get(path, { signal }), [path, heard?.state], { every: AFTERWARDS, keep: true });
-  const message = loaded.data && heard && heard.heardAt > (loaded.data.readAt || 0) ? { ...loaded.data, ...heard } : loaded.data;
+  const loaded = useLoad(async (signal) => ({ ...(await api.get(path, { signal })), readAt: Date.now() }), [path, heard?.state], { every: AFTERWARDS, keep: true });
+  const message = loaded.data && heard && heard.heardAt > loaded.data.readAt ? { ...loaded.data, ...heard } : loaded.data;
   const back = { href: link("/s/:site/messages", { site: site.id }), text: "Messages" };
   if (!message) return html`<${Page} title="Message" back=${back}><${Loaded} load=${loaded}>${() => null}<//><//>`;
   const title = message.notification.title;

@@ -6,6 +6,8 @@ const STATES = [
   ["", "All"], ["draft", "Drafts"], ["scheduled", "Scheduled"], ["sending", "Sending"], ["paused", "Paused"], ["sent", "Sent"], ["cancelled", "Cancelled"], ["expired", "Expired"],
 ];
 
+const ENDED = ["sent", "cancelled", "expired"];
+
 /** @param {{site: any, params: Record<string, string>}} props */
 export default function Screen({ site, params }) {
   const { may } = useSession();
@@ -13,7 +15,8 @@ export default function Screen({ site, params }) {
   const pages = usePages(`/v1/sites/${site.id}/messages`, { state, title, series });
   const { messages: live } = useLive(site.id);
   const at = (/** @type {Record<string, any>} */ query) => link("/s/:site/messages", { site: site.id }, { state, title, series, ...query });
-  const shown = pages.items?.map((each) => (live[each.id] ? { ...each, ...live[each.id] } : each)) || null;
+  // What is heard of one that has ended is as old as its end; the list may have been read later.
+  const shown = pages.items?.map((each) => (live[each.id] && !(ENDED.includes(each.state) && ENDED.includes(live[each.id].state)) ? { ...each, ...live[each.id] } : each)) || null;
   const strangers = Object.values(live).filter((each) => each.state == "sending" && !shown?.some(({ id }) => id == each.id)).length;
   useEffect(() => {
     // One that has begun since the list was read: all of it is asked for anew, once.
