@@ -10,7 +10,7 @@ class Work:
         self.cost = SiteCost(lambda: self.used)
 
     def interval(self, seconds: float, **messages: int) -> None:
-        """CPU seconds in which so many messages of `site_1`, `site_2`, … were recorded; then somebody looks."""
+        """CPU seconds in which so many messages of `site_1`, … were recorded; then somebody looks."""
         self.used += seconds
         self.cost.add({int(name.removeprefix("site_")): count for name, count in messages.items()})
         self.shown()
