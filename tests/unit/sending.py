@@ -56,13 +56,14 @@ async def sender(
     owner: str = "sender-a",
     limits: SenderLimits = QUICK,
     database: Database | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Running]:
     """A sender at work, stopped in the end as by SIGTERM, if it was not killed."""
     stop = asyncio.Event()
     context = installation.context
     if database is not None:
         context = replace(context, database=database)
-    made = Sender(context, transport, owner, Metrics(), limits, POLICY, lambda: 0.5)
+    made = Sender(context, transport, owner, metrics or Metrics(), limits, POLICY, lambda: 0.5)
     task = asyncio.create_task(made.run(stop))
     try:
         yield Running(made, task)
