@@ -179,7 +179,8 @@ class Dispatcher:
         clock = self._context.clock
         due = await self._database.read(lambda tx: webhooks.due(tx, clock.now()))
         moment = clock.monotonic()
-        self._lanes = {id: lane for id, lane in self._lanes.items() if not lane.is_idle(moment)}
+        busy = {webhook.id for webhook in due}
+        self._lanes = {id: lane for id, lane in self._lanes.items() if id in busy or not lane.is_idle(moment)}
         begun = False
         for webhook in due:
             lane = self._lanes.setdefault(webhook.id, Lane())

@@ -38,5 +38,5 @@ class Lane:
         self._failures = min(self._failures + 1, 10)
 
     def is_idle(self, now: float) -> bool:
-        """Nothing is remembered of it that would matter."""
+        """Without anything to send it may be forgotten."""
         return not self.in_flight and not self._failures and now >= self._rests_until

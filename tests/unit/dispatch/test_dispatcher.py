@@ -1,7 +1,11 @@
 """Webhooks on their way to receivers that are slow, failing, gone, or redirect."""
 
+import asyncio
 from dataclasses import replace
 
+from aiohttp import web
+
+from gateway.dispatch.lane import WIDEST
 from gateway.dispatch.schedule import WAITS
 from gateway.webhooks import manage
 from gateway.webhooks.manage import WebhookChange
@@ -159,6 +163,25 @@ async def test_a_slow_receiver_has_few_requests_at_once_and_slows_nobody(stand: 
         await stand.ended(slow, DeliveryState.DELIVERED, 12)
     assert stand.receiver.most_at_once["/slow"] <= 4
     assert sorted(numbers(stand.receiver.on("/slow"))) == list(range(1_200))
+
+
+async def test_a_receiver_that_takes_what_it_is_sent_gets_four_requests_at_once(stand: Stand) -> None:
+    hook = await stand.webhook()
+    for number in range(16):
+        await stand.happen(*range(100 * number, 100 * number + 100))
+
+    async def together(_: Received) -> web.StreamResponse:
+        """Not before as many are there as ever come at once, or the widest lane is reached."""
+        for _ in range(20):
+            if stand.receiver.most_at_once["/"] == WIDEST:
+                break
+            await asyncio.sleep(0.01)
+        return web.Response(status=204)
+
+    stand.receiver.answers["/"] = together
+    async with stand.runs():
+        await stand.ended(hook, DeliveryState.DELIVERED, 16)
+    assert stand.receiver.most_at_once["/"] == WIDEST
 
 
 async def test_an_answer_that_does_not_come_is_a_failure(stand: Stand) -> None:
