@@ -28,4 +28,4 @@ select png from images where png_hash = $1 limit 1;
 
 -- name: known
 select webp_hash from images where webp_hash in hashes($1)
-union select png_hash from images where png_hash in hashes($1);
+union all select png_hash from images where png_hash in hashes($1);

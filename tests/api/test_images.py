@@ -1,5 +1,6 @@
 """Pictures of notifications: uploaded, made small, served for ever, deleted."""
 
+import asyncio
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -80,6 +81,15 @@ async def test_the_same_picture_again_is_the_same_image(api: Api, site: str) -> 
     assert await upload(api, site, logo(300, 300), 200) == made
     other = await upload(api, await api.new_site(), logo(300, 300))
     assert (other["url"], other["id"] == made["id"]) == (made["url"], False)
+
+
+async def test_the_same_picture_from_many_at_once_is_one_image(api: Api, site: str) -> None:
+    path = f"/v1/sites/{site}/images?purpose=icon"
+    headers = {"Content-Type": "image/png", "Authorization": f"Bearer {api.token}"}
+    asked = [api.client.post(path, data=logo(64, 64), headers=headers) for _ in range(4)]
+    answers = await asyncio.gather(*asked)
+    assert sorted(each.status for each in answers) == [200, 200, 200, 201]
+    assert len({(await each.json())["id"] for each in answers}) == 1
 
 
 async def test_a_file_goes_when_no_site_has_it_any_more(api: Api, site: str, context: Context) -> None:

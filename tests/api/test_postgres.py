@@ -26,6 +26,10 @@ from tests.api.test_failures import (  # noqa: F401
     test_all_failures_are_exported_as_lines,
     test_failures_of_one_outcome,
 )
+from tests.api.test_images import (  # noqa: F401
+    test_a_picture_is_made_small_listed_shown_and_deleted,
+    test_the_same_picture_from_many_at_once_is_one_image,
+)
 from tests.api.test_keys import (  # noqa: F401
     test_a_key_that_the_site_has_already_is_a_conflict,
     test_two_keys_retired_at_once_leave_one,

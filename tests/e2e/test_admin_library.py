@@ -64,6 +64,7 @@ async def test_an_automation_is_written_step_by_step_paused_and_changed(
     await dashboard.press("Write it")
     await dashboard.fill("Title", "Glad you are here")
     await dashboard.fill("Text optional", "Each week the best of our walks.")
+    assert await dashboard.faults() == []
     await dashboard.picture("automation-step")
     await dashboard.press("Keep the step", within="dialog")
     await dashboard.press("Add a step")
@@ -160,6 +161,7 @@ async def test_a_webhook_is_added_tested_replayed_and_given_another_secret(
     receiver = library.receiver
     await dashboard.show("#/s/{magazine}/webhooks")
     await dashboard.press("New webhook")
+    assert await dashboard.faults() == []
     await dashboard.fill("Address", receiver.url)
     await dashboard.fill("Name optional", "Magazine")
     await dashboard.press("Add the webhook", within="dialog")

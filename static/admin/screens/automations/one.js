@@ -12,6 +12,7 @@ export function One({ site, id }) {
   const fresh = { name: "", trigger: { on: "subscribe" }, cancel_on: [], once_per_visitor: false, state: "active" };
   const load = useLoad(async (signal) => (id == "new" ? fresh : api.get(path, { signal })), [path], { every: id == "new" ? null : 10000, keep: true });
   const { may } = useSession();
+  const [saved, setSaved] = useState(0); // what is being written stays while the figures are asked for anew
   const known = load.data?.id ? load.data : null;
   const back = { href: link("/s/:site/automations", { site: site.id }), text: "Automations" };
   const pause = useAction(async () => {
@@ -39,7 +40,7 @@ export function One({ site, id }) {
     <${Loaded} load=${load}>${(/** @type {any} */ automation) => html`
       ${automation.state == "paused" && html`<${Notice} tone="warn">It is paused: nobody comes in and nobody is sent anything. Whoever waits gets their step when it is resumed.<//>`}
       ${automation.id && html`<${Figures} automation=${automation} />`}
-      <${Edit} key=${automation.id + automation.changed_at} site=${site} path=${path} automation=${automation} after=${load.reload} />`}<//>
+      <${Edit} key=${automation.id + saved} site=${site} path=${path} automation=${automation} after=${async () => (await load.reload(), setSaved(saved + 1))} />`}<//>
   <//>`;
 }
 
@@ -80,6 +81,8 @@ function Edit({ site, path, automation, after }) {
     }
     toast(automation.id ? "Saved. It holds everywhere within five seconds." : "It runs: whoever comes in from now on gets its steps.");
   }
+  const fresh = Object.fromEntries((automation.steps || []).map((/** @type {any} */ each) => [each.message.id, each]));
+  const shownSteps = steps.map((/** @type {any} */ each) => (each.known ? { ...each, known: fresh[each.known.message.id] || each.known } : each));
   const written = steps.every((/** @type {any} */ each) => each.notification.title.trim());
   const shown = ["name", "trigger.event", "cancel_on"];
   return html`<${Form} save=${save} submit=${automation.id ? "Save the changes" : "Start the automation"} disabled=${!may("send") || !written || !form.name.trim()} shown=${[...shown, "steps"]}>${(/** @type {any} */ { problem }) => html`
@@ -96,7 +99,7 @@ function Edit({ site, path, automation, after }) {
         <${Check} label="Only once in a visitor's life" checked=${form.once_per_visitor} onChange=${put("once_per_visitor")} hint="Otherwise they come in again with the next event, once they are through." />
         </div>
       <//>
-      <${Steps} site=${site} trigger=${form.trigger == "subscribe" ? "Somebody subscribes" : `${form.event || "The event"} happens`} steps=${steps} problem=${problem} editable=${may("send")}
+      <${Steps} site=${site} trigger=${form.trigger == "subscribe" ? "Somebody subscribes" : `${form.event || "The event"} happens`} steps=${shownSteps} problem=${problem} editable=${may("send")}
         onChange=${(/** @type {any[]} */ next) => (setSteps(next), touch(true))} />
     </div>`}
   <//>`;
