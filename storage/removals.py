@@ -58,7 +58,9 @@ async def step(tx: Transaction, raw: Raw, before: int) -> int | None:
 
 
 async def open_steps(tx: Transaction, before: int) -> Sequence[tuple[int, int]]:
-    """(site, message) of steps of automations that have taken visitors since before `before`."""
+    """(site, message) of steps of automations that have taken visitors since before `before`, but for those
+    of which a batch from before was begun and is not finished.
+    """
     return [(site_id, id) for site_id, id in await tx.fetch(_SQL["open_steps"], before)]
 
 

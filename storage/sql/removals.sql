@@ -58,8 +58,11 @@ delete from events using (
 where events.ctid = found.place and events.site_id = found.site_id and events.message_id = found.id;
 
 -- name: open_steps
+-- Not while a batch from before waits that a sender has had: its rows tell whoever has it next to whom it was sent.
 select site_id, id from messages
-where kind = 'step' and state in ('open', 'sending', 'paused') and created_at < $1 order by id;
+where kind = 'step' and state in ('open', 'sending', 'paused') and created_at < $1
+    and not exists (select 1 from batches b where b.message_id = messages.id and b.leases > 0 and b.created_at < $1)
+order by id;
 
 -- name: page_of_deliveries
 select subscription_id, at, outcome is not null from deliveries

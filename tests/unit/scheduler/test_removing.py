@@ -11,11 +11,12 @@ from gateway.retention import DAY, MARGIN
 from gateway.scheduler.housekeeper import Housekeeper
 from gateway.scheduler.remover import AT_ONCE, SWEEP_EVERY, Remover
 from gateway.stats import Asked, site_stats
-from storage import deliveries, events, history, messages, removals
+from storage import batches, deliveries, events, history, messages, removals
 from storage.deliveries import Outcome, Result
 from storage.events import CustomEvent, Event, EventKind
 from storage.messages import Message, MessageKind, MessageState
 from storage.removals import ROWS, Raw
+from tests.contract.rows import batch
 from tests.unit.installation import Installation
 
 KEPT = 90 * DAY
@@ -156,6 +157,23 @@ async def test_of_a_step_of_an_automation_rows_are_removed_as_they_grow_old(
     assert "custom_events_removed" not in await remover.step()  # once a day
     installation.clock.advance(SWEEP_EVERY / 1_000)
     assert "custom_events_removed" in await remover.step()
+
+
+async def test_who_was_sent_a_step_before_its_sender_died_is_not_sent_it_again_after_a_long_pause(
+    installation: Installation,
+) -> None:
+    step = await installation.add_message(kind=MessageKind.STEP, state=MessageState.PAUSED)
+    cut_off = batch(step.id, step.site_id, ids=(1, 2, 3), leases=1, created_at=installation.clock.now())
+    await installation.database.write(lambda tx: batches.add_many(tx, [cut_off]))
+    await record(installation, step, range(1, 3))
+    installation.clock.advance((KEPT + DAY) / 1_000)
+
+    await keeping(installation).step()
+
+    waiting = await installation.database.read(
+        lambda tx: deliveries.at_attempt(tx, step.site_id, step.id, [1, 2, 3], 1)
+    )
+    assert waiting == {3}
 
 
 async def test_the_sites_own_events_are_removed_as_they_grow_old(installation: Installation) -> None:
