@@ -608,6 +608,8 @@ MAY_SORT = {
     "rollups.by_kind",
     "rollups.kinds_by_part",
     "families.of_message",
+    "watched.sites_that_sent",  # they group what was sent in a few hours, by site
+    "watched.that_failed",
     "rollups.by_part",  # what it sorts is what an overview may read (docs/statistics.md has the figures)
     "growth.by_part",
     "breakdowns.of_messages",
