@@ -54,7 +54,7 @@ async def together(tx: Transaction, start: int, end: int) -> Sequence[tuple[int,
 async def of_site(
     tx: Transaction, site_id: int, start: int, end: int, first: int = 0, hours: int = 24
 ) -> Sequence[Totals]:
-    """By provider and hour; only `hours` of the day (UTC), the first of which is `first`."""
+    """By hour and provider; only `hours` of the day (UTC), the first of which is `first`."""
     rows = await tx.fetch(_SQL["of_site"], site_id, start, end, first, hours)
     return [Totals(*row) for row in rows]
 

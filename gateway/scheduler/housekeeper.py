@@ -6,6 +6,7 @@ from gateway.logs import Log
 from gateway.scheduler.overdue import expire_overdue
 from gateway.scheduler.remover import Remover
 from storage import (
+    alerts,
     automations,
     keys,
     messages,
@@ -26,6 +27,7 @@ NEVER_ACCEPTED_KEPT = 24 * 3_600_000
 THROTTLES_KEPT = 24 * 3_600_000
 RECIPIENTS_KEPT = 7 * 24 * 3_600_000  # after the end of their message: for a replay, or a duplicate
 UPLOADS_KEPT = 24 * 3_600_000  # that were not completed
+ALERTS_KEPT = 365 * 24 * 3_600_000  # after their end
 ROWS = 1_000  # in one transaction
 
 
@@ -64,6 +66,7 @@ class Housekeeper:
             "push_locations_forgotten": await self._all(
                 lambda tx: withdrawals.forget_locations(tx, now, ROWS)
             ),
+            "alerts_forgotten": await self._all(lambda tx: alerts.forget(tx, now - ALERTS_KEPT, ROWS)),
             "rows_of_deleted_sites_purged": await self._all(lambda tx: sites.purge_step(tx, ROWS)),
             **await self._remover.step(),
         }

@@ -51,6 +51,7 @@ class Ratios:
     database: Database
     _hour: int = 0  # the end of the windows that are being looked at
     _sites: list[int] = field(default_factory=list)  # that are still to be looked at, the last first
+    _last: int = 0  # that was looked at
     _bands: dict[tuple[Key, int], Band | None] = field(default_factory=dict)  # of what fails, for an hour
 
     async def failing(self, now: int) -> Sequence[Reading]:
@@ -92,11 +93,15 @@ class Ratios:
             sites = await self.database.read_apart(
                 lambda tx: watched.sites_that_sent(tx, hour - longest * HOUR, hour, least, MOST_SITES)
             )
-            self._hour, self._sites = hour, list(reversed(sites))
+            # Where it stopped, if an hour was not enough for all: nobody is always the last.
+            ahead = [each for each in sites if each > self._last]
+            behind = [each for each in sites if each <= self._last]
+            self._hour, self._sites = hour, [*ahead, *behind][::-1]
         readings: list[Reading] = []
         rows = 0
         while self._sites and rows < ROWS:
-            found, read = await self._of_site(self._sites.pop())
+            self._last = self._sites.pop()
+            found, read = await self._of_site(self._last)
             readings += found
             rows += read
         return readings

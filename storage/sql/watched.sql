@@ -19,7 +19,7 @@ from site_totals /* sqlite: indexed by site_totals_by_hour */ where hour >= $1 a
 -- Only hours of the day from $4 on, $5 of them: `% 24` of a sum, because they may go beyond midnight.
 select provider, hour, accepted, failed, gone, displayed, clicked from site_totals
 where site_id = $1 and hour >= $2 and hour < $3 and (hour / 3600000 + 24 - $4) % 24 < $5
-order by provider, hour;
+order by hour, provider;
 
 -- name: note
 insert into watched_hours (name, provider, hour, n, total) values ($1, $2, $3, $4, $5)

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import pytest
 from msgspec.structs import replace
@@ -11,11 +12,12 @@ from gateway.scrape import render_metrics
 from gateway.watch.bands import DAY, HOUR
 from gateway.watch.vitals import Answered, Facts, encode, report_vitals
 from gateway.watch.watch import Watch
-from storage import alerts, messages, outbox, quotas, rollups, vitals, webhooks
+from storage import alerts, messages, outbox, quotas, rollups, vitals, watched, webhooks
 from storage.alerts import Alert
 from storage.database import Transaction
 from storage.rollups import Rollup
 from storage.vitals import Vitals
+from storage.watched import Totals
 from storage.webhooks import Webhook, WebhookState
 from tests.unit.installation import Installation
 
@@ -122,6 +124,28 @@ async def test_a_site_without_a_past_is_told_nothing(drill: Drill) -> None:
     drill.there.clock.advance(2 * 3_600 + 10 * MINUTE)
     await drill.look(3, 3_600)
     assert await drill.names() == []
+
+
+async def test_when_an_hour_is_not_enough_for_all_sites_the_next_goes_on_where_it_ended(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    of_site = watched.of_site
+
+    async def noted(tx: Transaction, site_id: int, *rest: int) -> Sequence[Totals]:
+        looked_at.append(site_id)
+        return await of_site(tx, site_id, *rest)
+
+    monkeypatch.setattr("gateway.watch.past.ROWS", 1)
+    monkeypatch.setattr("storage.watched.of_site", noted)
+    for site_id in range(1, 6):
+        for hours in range(1, 8):
+            await drill.send(drill.now + (hours - 4) * HOUR, GOOD, site_id)
+    drill.there.clock.advance(10 * MINUTE)
+    await drill.look(3)
+    drill.there.clock.advance(3_600)
+    await drill.look(4)
+    assert [id for id, _ in groupby(looked_at)] == [1, 2, 3, 4, 5, 1, 2]
 
 
 async def test_pushes_that_fail_are_told_within_minutes_and_end_when_they_do_not_any_more(

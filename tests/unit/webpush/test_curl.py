@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +199,25 @@ async def test_a_certificate_of_a_strange_authority_is_refused(
     assert reply.status == 0
     assert "certificate" in reply.error
     assert http1.requests == []
+    assert transport.observed.certificate_errors == 1
+    assert "certificate" in transport.observed.certificate_error
+
+
+async def test_whoever_asks_is_told_how_far_a_push_services_clock_is_away(
+    transport: CurlTransport, http1: Http1Server
+) -> None:
+    hour_ago = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True).encode()
+    answer = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n"
+    http1.answers += [answer + b"Date: yesterday\r\n\r\n", answer + b"Date: " + hour_ago + b"\r\n\r\n"]
+    observed = transport.observed
+    await post_one(transport, make_request(f"{http1.url}/1"))
+    assert (observed.ahead_ms, observed.wants_date) == (None, False)
+    observed.wants_date = True
+    await post_one(transport, make_request(f"{http1.url}/2"))
+    assert observed.ahead_ms == pytest.approx(3_600_000, abs=5_000)
+    assert (observed.ahead_of, observed.certificate_errors) == ("localhost", 0)
+    await post_one(transport, make_request(f"{http1.url}/3"))  # nobody has asked again
+    assert observed.ahead_ms == pytest.approx(3_600_000, abs=5_000)
 
 
 async def test_a_certificate_for_another_name_is_refused(
