@@ -63,7 +63,7 @@ chaos: $(VENV)/dev.stamp ## kills and faults in the middle of broadcasts (CHAOS=
 	$(BIN)/python -m loadtest.chaos $(CHAOS)
 
 screenshots: $(VENV)/dev.stamp ## take the documentation's pictures anew, in a real browser
-	SCREENSHOTS=docs $(BIN)/pytest -q tests/e2e/test_demo.py -k chromium
+	SCREENSHOTS=docs $(BIN)/pytest -q tests/e2e/test_demo.py tests/e2e/test_admin_*.py -k chromium
 
 lock: $(VENV)/dev.stamp ## pin the dependencies of pyproject.toml anew
 	$(BIN)/pip install --quiet pip-tools

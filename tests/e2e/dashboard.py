@@ -63,7 +63,7 @@ _THERE = """(() => {
   return Boolean(main?.querySelector("h1")) && !busy && drawn && location.hash;
 })()"""
 _TOO_WIDE = "document.documentElement.scrollWidth > innerWidth"
-_FAULTS = """axe.run(document, %s).then(({violations}) => violations
+_FAULTS = """axe.run(%s, %s).then(({violations}) => violations
   .filter(({impact}) => impact == "serious" || impact == "critical")
   .map(({id, nodes}) => id + ": " + nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")))"""
 _EVERYTHING = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
@@ -142,19 +142,24 @@ class Dashboard:
         assert not missing, (missing, shown[:600], self.page.errors)
         return True
 
-    async def faults(self) -> list[str]:
-        """What is wrong with the screen that is shown, in words: the console, its width, accessibility."""
+    async def faults(self, *, whole: bool = False) -> list[str]:
+        """What is wrong with the screen that is shown, in words: the console, its width, accessibility.
+
+        `whole`: with the frame round it, which is the same round all.
+        """
         found = [f"console: {error}" for error in self.page.errors]
         self.page.errors.clear()
         if await self.page.evaluate(_TOO_WIDE):
             found.append("wider than the window")
-        if not isinstance(self.page, ChromiumPage):
-            return found  # axe looks at the same document there: once is enough
+        if not isinstance(self.page, ChromiumPage) or self._mode == "phone":
+            return found  # axe would look at the same document and colours again
         if not await self.page.evaluate("'axe' in window"):
             source = await asyncio.to_thread(AXE.read_text)
             await self.page.evaluate(f"(() => {{ {source}\n return 1 }})()")
+        dialog = "document.querySelector('dialog[open]') ?? document.querySelector('main')"
+        part = "document" if whole else dialog
         options = _EVERYTHING if self._mode == "light" else _CONTRAST
-        return [*found, *await self.page.evaluate(_FAULTS % json.dumps(options))]
+        return [*found, *await self.page.evaluate(_FAULTS % (part, json.dumps(options)))]
 
     async def picture(self, name: str) -> None:
         """For the documentation, if it is being made: `<name>-<mode>.png`, from one browser only."""
@@ -162,7 +167,12 @@ class Dashboard:
         if folder is None or not isinstance(self.page, ChromiumPage):
             return
         await self.page.evaluate("(scrollTo(0, 0), document.activeElement?.blur(), 1)")
+        width, height = PHONE if self._mode == "phone" else DESKTOP
+        whole = await self.page.evaluate("document.documentElement.scrollHeight")
+        # As tall as the page: what sticks to the window stands where it should.
+        await self.page.resize(width, max(height, min(whole, LONGEST[self._mode == "phone"])))
         image = await self.page.screenshot()
+        await self.page.resize(width, height)
         directory = Path(folder, "dashboard")
         await asyncio.to_thread(_store, image, directory / f"{name}-{self._mode}.png")
 
