@@ -71,20 +71,6 @@ HOT: Sequence[tuple[str, str, Sequence[Any], Sequence[str]]] = [
     ("images", "page", (1, 2, 3), ["images USING INDEX images_in_order (site_id=? AND id<?)"]),
     ("images", "known", ([b"a"],), ["webp_hash=?", "png_hash=?"]),
     (
-        "watched",
-        "sites_that_sent",
-        (1, 2, 3, 4),
-        ["site_totals USING INDEX site_totals_by_hour (hour>? AND hour<?)"],
-    ),
-    ("watched", "that_failed", (1, 2, 3), ["site_totals USING INDEX site_totals_by_hour (hour>?)"]),
-    ("watched", "together", (1, 2), ["site_totals USING INDEX site_totals_by_hour (hour>? AND hour<?)"]),
-    (
-        "watched",
-        "of_site",
-        (1, 2, 3, 4, 5),
-        ["site_totals USING PRIMARY KEY (site_id=? AND hour>? AND hour<?)"],
-    ),
-    (
         "recent_pushes",
         "full",
         (1, [1], 2, 3, 4),
@@ -622,8 +608,6 @@ MAY_SORT = {
     "rollups.by_kind",
     "rollups.kinds_by_part",
     "families.of_message",
-    "watched.sites_that_sent",  # they group what was sent in a few hours, by site
-    "watched.that_failed",
     "watched.sites_that_sent",  # they group what was sent in a few hours, by site
     "watched.that_failed",
     "rollups.by_part",  # what it sorts is what an overview may read (docs/statistics.md has the figures)
