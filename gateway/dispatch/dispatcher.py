@@ -85,6 +85,7 @@ class Dispatcher:
         self._random = random
         self._packer = Packer(context, metrics)
         self._lanes: dict[int, Lane] = {}
+        self._turn = 0  # the webhook that got room last: with many, those behind it come next
         self._in_flight: set[asyncio.Task[None]] = set()
         self._leading = asyncio.Event()
         self._wake = asyncio.Event()  # a request has ended: its lane has room
@@ -181,19 +182,30 @@ class Dispatcher:
         moment = clock.monotonic()
         busy = {webhook.id for webhook in due}
         self._lanes = {id: lane for id, lane in self._lanes.items() if id in busy or not lane.is_idle(moment)}
-        begun = False
-        for webhook in due:
+        planned = len(self._in_flight)
+        beginning = []
+        for webhook in _from_turn(due, self._turn):
             lane = self._lanes.setdefault(webhook.id, Lane())
-            room = lane.room(clock.monotonic(), len(self._in_flight))
-            if not room:
-                continue
-            for claimed in await self._claim(webhook, room):
-                begun = True
-                lane.in_flight += 1
-                task = asyncio.create_task(self._deliver(webhook, lane, claimed), name="webhook-delivery")
-                self._in_flight.add(task)
-                task.add_done_callback(self._ended)
-        return begun
+            room = lane.room(moment, planned)
+            if room:
+                self._turn = webhook.id
+                planned += room
+                beginning.append(self._begin(webhook, lane, room))
+        begun = await asyncio.gather(*beginning, return_exceptions=True)  # their claims share a commit
+        for each in begun:
+            if isinstance(each, BaseException):
+                raise each
+        return any(begun)
+
+    async def _begin(self, webhook: Webhook, lane: Lane, room: int) -> int:
+        """So many deliveries are under way now."""
+        claimed = await self._claim(webhook, room)
+        for each in claimed:
+            lane.in_flight += 1
+            task = asyncio.create_task(self._deliver(webhook, lane, each), name="webhook-delivery")
+            self._in_flight.add(task)
+            task.add_done_callback(self._ended)
+        return len(claimed)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
@@ -253,6 +265,11 @@ class Dispatcher:
         if again is None and not verdict.taken:
             log.warning("webhook.dead", webhook_id=webhook.id, site_id=webhook.site_id, reason=error)
         return _outcome(verdict, again)
+
+
+def _from_turn(due: Sequence[Webhook], turn: int) -> Sequence[Webhook]:
+    """By id, from the one after `turn` on and round."""
+    return sorted(due, key=lambda each: (each.id <= turn, each.id))
 
 
 def _outcome(verdict: Verdict, again: int | None) -> str:

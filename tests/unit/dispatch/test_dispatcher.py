@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from aiohttp import web
 
 from gateway.dispatch.lane import WIDEST
@@ -170,10 +171,10 @@ async def test_a_receiver_that_takes_what_it_is_sent_gets_four_requests_at_once(
     for number in range(16):
         await stand.happen(*range(100 * number, 100 * number + 100))
 
-    async def together(_: Received) -> web.StreamResponse:
+    async def together(received: Received) -> web.StreamResponse:
         """Not before as many are there as ever come at once, or the widest lane is reached."""
         for _ in range(20):
-            if stand.receiver.most_at_once["/"] == WIDEST:
+            if stand.receiver.most_at_once[received.path] == WIDEST:
                 break
             await asyncio.sleep(0.01)
         return web.Response(status=204)
@@ -182,6 +183,20 @@ async def test_a_receiver_that_takes_what_it_is_sent_gets_four_requests_at_once(
     async with stand.runs():
         await stand.ended(hook, DeliveryState.DELIVERED, 16)
     assert stand.receiver.most_at_once["/"] == WIDEST
+
+
+async def test_of_many_busy_webhooks_each_gets_its_turn(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.dispatch.lane.MOST_IN_FLIGHT", 2)
+    hooks = [await stand.webhook(f"/{number}") for number in range(5)]
+    for number in range(6):
+        await stand.happen(*range(100 * number, 100 * number + 100))
+    async with stand.runs():
+        for hook in hooks:
+            await stand.ended(hook, DeliveryState.DELIVERED, 6)
+    first = [each.path for each in stand.receiver.received[:15]]
+    assert set(first) == {f"/{number}" for number in range(5)}
 
 
 async def test_an_answer_that_does_not_come_is_a_failure(stand: Stand) -> None:
