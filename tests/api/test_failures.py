@@ -73,6 +73,20 @@ async def test_all_failures_are_exported_as_lines(api: Api, site: str, context: 
     assert {json.loads(line)["outcome"] for line in of_one.splitlines()} == {"gone"}
 
 
+async def test_all_failures_are_exported_as_a_table_in_which_no_id_is_a_formula(
+    api: Api, site: str, context: Context
+) -> None:
+    message, ids = await send(api, context, site)
+    await api.patch(f"/v1/sites/{site}/subscriptions/{ids[1]}", {"external_id": '=1+1,"'})
+    path = f"/v1/sites/{site}/messages/{message}/failures/export"
+    response = await api.call("GET", f"{path}?format=csv&outcome=unauthorized", 200)
+    assert response.content_type == "text/csv"
+    head, first, *rest = (await response.text()).split("\r\n")
+    assert head == "subscription,external_id,outcome,attempt,code,reason,at"
+    assert first == f'{ids[1]},"\'=1+1,""",unauthorized,1,403,as it was,2026-01-01T00:00:00Z'
+    assert len(rest) == 2
+
+
 async def test_a_message_without_failures_exports_nothing(api: Api, site: str) -> None:
     message = (await api.new_message(site))["id"]
     path = f"/v1/sites/{site}/messages/{message}/failures"

@@ -1,6 +1,9 @@
 """`/v1/sites/{site}/messages/{message}/failures`: whom a message did not reach, and why."""
 
+import csv
 from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
+from io import StringIO
 from typing import Annotated
 
 import msgspec
@@ -19,14 +22,24 @@ from storage.deliveries import Outcome
 from storage.ids import Kind, encode_id
 from storage.tokens import Scope
 
+CSV = "text/csv"
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PATH = "/v1/sites/{site}/messages/{message}/failures"
+
+
+class ListFormat(StrEnum):
+    NDJSON = "ndjson"
+    CSV = "csv"
 
 
 class ExportQuery(Struct, forbid_unknown_fields=True, frozen=True):
     outcome: FailedOutcome | None = None
+    format: ListFormat = ListFormat.NDJSON
 
 
-class Query(ExportQuery, forbid_unknown_fields=True, frozen=True):
+class Query(Struct, forbid_unknown_fields=True, frozen=True):
+    outcome: FailedOutcome | None = None
     cursor: Cursor | None = None
     limit: Limit = 50
 
@@ -69,12 +82,16 @@ async def list_failures(call: Call[None, Query]) -> Page[Failure]:
     scope=Scope.READ,
     errors=(RowsRemoved,),
     gives=CONTENT_TYPE,
+    also_gives=(CSV,),
 )
 async def export_failures(call: Call[None, ExportQuery]) -> web.StreamResponse:
-    """The whole list, a line of JSON each."""
-    message_id = call.id_of(Kind.MESSAGE)
+    """The whole list, a line of JSON each, or of CSV for spreadsheets."""
+    message_id, format = call.id_of(Kind.MESSAGE), call.query.format
     pages = await failures.begin_export(call.context, call.site_id, message_id, _outcome(call.query))
-    return await stream_lines(call.request, _lines(pages), "failures.ndjson", call.site_id)
+    lines, content_type = (
+        (_csv_lines(pages), CSV) if format is ListFormat.CSV else (_lines(pages), CONTENT_TYPE)
+    )
+    return await stream_lines(call.request, lines, f"failures.{format}", call.site_id, content_type)
 
 
 async def _lines(pages: AsyncIterator[Sequence[failures.Failure]]) -> AsyncIterator[bytes]:
@@ -83,7 +100,23 @@ async def _lines(pages: AsyncIterator[Sequence[failures.Failure]]) -> AsyncItera
         yield b"".join(encode(_show(each)) + b"\n" for each in page)
 
 
-def _outcome(query: ExportQuery) -> Outcome | None:
+async def _csv_lines(pages: AsyncIterator[Sequence[failures.Failure]]) -> AsyncIterator[bytes]:
+    """RFC 4180, with a head."""
+    yield (",".join(Failure.__struct_fields__) + "\r\n").encode()
+    async for page in pages:
+        text = StringIO(newline="")
+        rows = csv.writer(text)
+        for each in page:
+            rows.writerow(_cell(value) for value in msgspec.to_builtins(_show(each)).values())
+        yield text.getvalue().encode()
+
+
+def _cell(value: str | int | None) -> str | int | None:
+    """A visitor's id that begins like a formula would be one to a spreadsheet."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _outcome(query: ExportQuery | Query) -> Outcome | None:
     return None if query.outcome is None else Outcome(query.outcome)
 
 

@@ -21,7 +21,7 @@ export function Curves({ site, message }) {
       ]} />
         ${known && Object.keys(stats.data.actions || {}).length > 0 && html`<p class="muted">Clicks: ${Object.entries(stats.data.actions).map(([name, clicks]) => `${name || "on the message"} ${number(/** @type {number} */ (clicks))}`).join(", ")}.</p>`}
       <//>
-      <${Section} title="Displays and clicks">${known && stats.data.series?.length
+      <${Section} title="Displays and clicks">${known && stats.data.series?.some((/** @type {any} */ each) => each.displayed || each.clicked)
         ? html`<${Chart} label="Displays and clicks over time" stepStyle="short" height=${180} at=${stats.data.series.map((/** @type {any} */ each) => each.at)} series=${[
             { label: "Displayed", values: stats.data.series.map((/** @type {any} */ each) => each.displayed), tone: "chart-2" },
             { label: "Clicked", values: stats.data.series.map((/** @type {any} */ each) => each.clicked), tone: "chart-3" },

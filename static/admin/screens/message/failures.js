@@ -2,7 +2,7 @@
 import { html, useState } from "../../vendor/preact-htm.js";
 import { api } from "../../api.js";
 import { go, link } from "../../routes.js";
-import { Button, Empty, Failure, Section, Select, Table, Time, confirm, number, toast, useAction, usePages, useSession } from "../../ui/index.js";
+import { Button, Empty, Section, Select, Table, Time, confirm, number, toast, usePages, useSession } from "../../ui/index.js";
 import { randomKey } from "../compose/form.js";
 import { OUTCOMES, SKIPS } from "./words.js";
 
@@ -14,7 +14,6 @@ export function Failures({ site, message }) {
   const { progress } = message;
   const listed = progress.failed + progress.gone + progress.expired;
   const pages = usePages(`${base}/failures`, { outcome }, { limit: 10, skip: !listed });
-  const csv = useAction(() => exportCsv(base, outcome));
   const counts = { ...progress.failures, gone: progress.gone, expired: progress.expired };
   const there = Object.entries(OUTCOMES).filter(([name]) => counts[name]);
   const skips = Object.entries(progress.skips || {}).filter(([, count]) => count);
@@ -38,23 +37,9 @@ export function Failures({ site, message }) {
     { head: "When", tight: true, cell: (/** @type {any} */ each) => html`<${Time} at=${each.at} />` },
   ];
   return html`<${Section} title="Whom it did not reach" flush
-      actions=${listed ? html`<${Button} small icon="download" busy=${csv.busy} onClick=${csv.run}>CSV<//><a class="button plain small" href=${api.url(`${base}/failures/export`, { outcome })} download><span>NDJSON</span></a>${ended && may("send") && !message.withdrawal_of && html`<${Button} small onClick=${replay}>Send once more<//>`}` : null}>
+      actions=${listed ? html`${["csv", "ndjson"].map((format) => html`<${Button} key=${format} small icon="download" href=${api.url(`${base}/failures/export`, { outcome, format })} download>${format.toUpperCase()}<//>`)}${ended && may("send") && !message.withdrawal_of && html`<${Button} small onClick=${replay}>Send once more<//>`}` : null}>
     ${skips.length > 0 && html`<ul class="reasons">${skips.map(([name, count]) => html`<li key=${name}><b>${number(count)}</b> skipped: ${SKIPS[name] || name.replaceAll("_", " ")}</li>`)}</ul>`}
     ${listed > 0 && html`<div class="filters"><${Select} label="Outcome" value=${outcome} onChange=${choose} options=${[{ value: "", text: `All ${number(listed)}` }, ...there.map(([value, text]) => ({ value, text: `${text} (${number(counts[value])})` }))]} /></div>
-      <${Failure} problem=${csv.problem} compact />
       <${Table} label="Whom it did not reach" pages=${pages} keyOf=${(/** @type {any} */ each) => each.subscription} columns=${columns} empty=${html`<${Empty} title="Nobody is listed." >Who was left over at the end without any attempt is counted, not listed.<//>`} />`}
   <//>`;
-}
-
-/** The stream of lines as a table for spreadsheets. @param {string} base @param {string} outcome */
-async function exportCsv(base, outcome) {
-  const text = (await api.get(`${base}/failures/export`, { query: { outcome } })) || "";
-  const names = ["subscription", "external_id", "outcome", "attempt", "code", "reason", "at"];
-  // A cell that begins like a formula is one to a spreadsheet.
-  const cell = (/** @type {any} */ value) => `"${String(value ?? "").replace(/^([=+\-@\t\r])/, "'$1").replaceAll('"', '""')}"`;
-  const rows = (typeof text == "string" ? text.split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [text]).map((each) => names.map((name) => cell(each[name])).join(","));
-  const file = URL.createObjectURL(new Blob([[names.join(","), ...rows].join("\r\n") + "\r\n"], { type: "text/csv" }));
-  const anchor = Object.assign(document.createElement("a"), { href: file, download: "failures.csv" });
-  anchor.click();
-  setTimeout(() => URL.revokeObjectURL(file), 1000);
 }
