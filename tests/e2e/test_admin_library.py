@@ -96,6 +96,40 @@ async def test_an_automation_is_written_step_by_step_paused_and_changed(
     assert dashboard.page.errors == []
 
 
+async def test_what_else_a_step_says_stays_when_a_word_of_it_changes(
+    demo: Demo, dashboard: Dashboard
+) -> None:
+    path = f"/v1/sites/{demo.seeded.shop}/automations"
+    rich = {
+        "notification": {"title": "First", "actions": [{"action": "buy", "title": "Buy"}], "data": {"a": 1}},
+        "translations": {"de": {"title": "Erstens"}},
+        "fallback": {"title": "Plainly"},
+        "options": {"ttl": 600, "urgency": "high"},
+        "utm": {"campaign": "welcome"},
+        "category": "offers",
+        "quiet_hours": "override",
+        "rate": 50,
+        "variants": {"options": [{"name": "A", "weight": 60}, {"name": "B", "weight": 40}], "holdout": 10},
+    }
+    steps = [{"after": 60, **rich}, {"after": 7_200, **rich}]
+    made = await demo.gateway.post(path, {"name": "Rich", "trigger": {"on": "subscribe"}, "steps": steps})
+    await dashboard.show(f"#/s/{{shop}}/automations/{made['id']}")
+    await eventually(lambda: dashboard.says("1 minute later", "2 variants · category offers · 2 languages"))
+    await dashboard.press("Edit", within=".timeline li:last-child")
+    await dashboard.fill("Title", "Second")
+    await dashboard.press("Keep the step", within="dialog")
+    await dashboard.press("Save the changes")
+    await eventually(lambda: dashboard.says("Saved.", within=".toasts"))
+    first, second = (await demo.gateway.get(f"{path}/{made['id']}"))["steps"]
+    assert first["message"]["id"] == made["steps"][0]["message"]["id"]
+    before, after = made["steps"][1]["message"], second["message"]
+    assert after["notification"] == {**before["notification"], "title": "Second"}
+    for name in ("translations", "fallback", "options", "utm", "category", "quiet_hours", "rate", "variants"):
+        assert after[name] == before[name], name
+    await demo.gateway.call("DELETE", f"{path}/{made['id']}")
+    assert dashboard.page.errors == []
+
+
 async def test_what_is_wrong_with_a_step_is_said_at_the_step(dashboard: Dashboard) -> None:
     await dashboard.show("#/s/{magazine}/automations/new")
     await dashboard.fill("Name", "Broken")
