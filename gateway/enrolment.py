@@ -30,7 +30,7 @@ from gateway.subscription_fields import (
     check_totals,
     signature_fits,
 )
-from gateway.subscriptions import SubscriptionChange, apply_change, existing
+from gateway.subscriptions import SubscriptionChange, apply_change
 from gateway.tokens import SUBSCRIPTION_TOKENS, issue_subscription_token, read_subscription_token
 from gateway.visitor import Visitor
 from gateway.webpush.errors import InvalidKey
@@ -185,16 +185,19 @@ async def end_own(context: Context, site_id: int, id: int) -> None:
     now = context.clock.now()
 
     async def body(tx: Transaction) -> None:
-        stored = await existing(tx, site_id, id)
+        stored = await subscriptions.get_to_change(tx, site_id, id)
         await automations.leave_all(tx, site_id, id)
-        if not await subscriptions.end(tx, site_id, id, SubscriptionState.UNSUBSCRIBED, now):
+        if stored.state is not SubscriptionState.ACTIVE:
             return
         over = await events.displayed_last(tx, site_id, id, now - OVER_A_MESSAGE)
-        if over is not None:
-            left = Event(site_id, over.message_id, id, over.variant, EventKind.UNSUBSCRIBED, None, now)
-            if await events.record(tx, [left]):
-                return  # else they left over it before: the first time is its own
-        await rollups.add_many(tx, [Rollup(site_id, NO_MESSAGE, 0, stored.provider, now, _UNSUBSCRIBED, 1)])
+        left = over and Event(site_id, over.message_id, id, over.variant, EventKind.UNSUBSCRIBED, None, now)
+        # They may have left over it before: the first time is its own.
+        if left is None or not await events.record(tx, [left]):
+            await rollups.add_many(
+                tx, [Rollup(site_id, NO_MESSAGE, 0, stored.provider, now, _UNSUBSCRIBED, 1)]
+            )
+        # Last, as senders do: they count what they sent, and then whom a push service calls gone.
+        await subscriptions.end(tx, site_id, id, SubscriptionState.UNSUBSCRIBED, now)
 
     await context.database.write(body)
 
