@@ -12,7 +12,7 @@ export function Shell({ route, params, site, sites, children, onSignOut }) {
   const { may, allSites, session } = useSession();
   const alerts = useLoad((signal) => api.get("/v1/alerts", { query: { state: "raised" }, signal }), [], { every: ALERTS_EVERY });
   const raised = alerts.data?.items || [];
-  const current = site?.id || params.site || remembered(sites.data);
+  const current = site?.id || (sites.data ? remembered(sites.data) : params.site);
 
   useEffect(() => setOpen(false), [route, params]);
   useEffect(() => {

@@ -26,7 +26,7 @@ export default function Screen({ site, params }) {
     <${SendingNow} site=${site} messages=${messages} />
     ${isNew && html`<${Section} title="Two lines, and visitors can subscribe"><${Setup} site=${site} /><//>`}
     ${stats.problem && !stats.data ? html`<${Section}><${Failure} problem=${stats.problem} retry=${stats.reload} /><//>` : null}
-    ${stats.data ? html`<${Figures} stats=${stats.data} days=${days} />` : stats.problem ? null : html`<${Section}><${Loading} lines=${6} /><//>`}
+    ${stats.data ? !isNew && html`<${Figures} stats=${stats.data} days=${days} />` : stats.problem ? null : html`<${Section}><${Loading} lines=${6} /><//>`}
     <${Latest} site=${site} messages=${messages} />
   <//>`;
 }

@@ -26,6 +26,7 @@ function Tokens({ site }) {
   const path = `/v1/sites/${site.id}/tokens`;
   const tokens = useLoad((signal) => api.get(path, { signal }), [path]);
   const [making, make] = useState(false);
+  const { may } = useSession();
   const revoke = (/** @type {any} */ token) =>
     confirm({
       title: `Revoke “${token.name}”?`,
@@ -39,7 +40,7 @@ function Tokens({ site }) {
       },
     });
   return html`
-    <${Section} title=${`Tokens of ${site.name}`} flush lead="For back ends, and for signing in here. A token of one site sees nothing of the others." actions=${html`<${Button} kind="primary" small icon="plus" onClick=${() => make(true)}>New token<//>`}>
+    <${Section} title=${`Tokens of ${site.name}`} flush lead="For back ends, and for signing in here. A token of one site sees nothing of the others." actions=${may("manage") && html`<${Button} kind="primary" small icon="plus" onClick=${() => make(true)}>New token<//>`}>
       <${Loaded} load=${tokens}>${(/** @type {any} */ data) => html`<${Table} label="API tokens" rows=${data.items}
         empty=${html`<${Empty} title="This site has no tokens of its own." icon="tokens">Give your back end one that can only send.<//>`} columns=${[
           { head: "Name", main: true, cell: (t) => html`<b>${t.name}</b><small><code>${t.id}</code></small>` },

@@ -35,6 +35,7 @@ export function Chart({ label, at, series, height = 220, bars = false, format = 
     import("../vendor/uplot.js").then(({ default: UPlot }) => {
       if (over || !box.current) return;
       const font = `12px ${getComputedStyle(document.body).fontFamily}`;
+      const areCounts = series.every(({ values }) => values.every((each) => each == null || Number.isInteger(each)));
       const axis = { stroke: colour("muted"), font, grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
       plot = new UPlot(
         {
@@ -48,7 +49,7 @@ export function Chart({ label, at, series, height = 220, bars = false, format = 
           scales: { x: { time: true }, y: from0 ? { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(1, high * 1.08)] } : {} },
           axes: [
             { ...axis, grid: { show: false }, space: 72 },
-            { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => (Number.isInteger(each) || high(series) < 5 ? compact(each) : "")) },
+            { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => (Number.isInteger(each) ? compact(each) : areCounts ? "" : number(each, 2))) },
           ],
           series: [
             {},
@@ -94,6 +95,3 @@ export function Chart({ label, at, series, height = 220, bars = false, format = 
       </details>
     </figure>`;
 }
-
-/** @param {{values: (number | null)[]}[]} series */
-const high = (series) => Math.max(0, ...series.flatMap(({ values }) => values.map((each) => each || 0)));
