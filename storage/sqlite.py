@@ -258,7 +258,8 @@ def _sweep_after_reboot(connection: sqlite3.Connection) -> None:
             "update batches set lease_owner = null, lease_until = null where lease_owner is not null"
         )
         connection.execute(
-            "update webhook_deliveries set lease_owner = null, lease_until = null where lease_owner is not null"
+            "update webhook_deliveries set lease_owner = null, lease_until = null"
+            " where lease_owner is not null"
         )
         connection.execute(
             "update webhook_deliveries set lease_owner = null, lease_until = null"
