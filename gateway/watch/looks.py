@@ -1,4 +1,5 @@
-"""When a reading becomes an alert, and when the alert has ended: never at the first look, never to and fro.
+"""When a reading becomes an alert, and when the alert has ended: after as many looks as its kind needs, and
+never to and fro.
 
 Pure. What counts is evidence: the same hour looked at again says nothing new.
 """

@@ -49,6 +49,9 @@ Series = Mapping[str, Sequence[Totals]]  # by provider
 @dataclass(slots=True)
 class Ratios:
     database: Database
+    all_failing: bool = (
+        True  # else there were more than one look takes: who was not seen may fail all the same
+    )
     _hour: int = 0  # the end of the windows that are being looked at
     _sites: list[int] = field(default_factory=list)  # that are still to be looked at, the last first
     _last: int = 0  # that was looked at
@@ -61,6 +64,7 @@ class Ratios:
         found = await self.database.read_apart(
             lambda tx: watched.that_failed(tx, start, FEWEST, MOST_FAILING)
         )
+        self.all_failing = len(found) < MOST_FAILING
         self._bands = {place: band for place, band in self._bands.items() if place[1] == hour}
         return [reading for each in found async for reading in self._of_failed(each, hour, now)]
 

@@ -26,7 +26,7 @@ from gateway.watch.names import (
     WEBHOOK_LAG,
 )
 from gateway.watch.of_sites import Customers
-from gateway.watch.past import LATE, Ratios
+from gateway.watch.past import AT_ONCE, LATE, Ratios
 from gateway.watch.processes import Process, Processes
 from storage import alerts, outbox, vitals
 from storage.alerts import Alert
@@ -86,7 +86,13 @@ class Watch:
             readings += await self._ratios.settled(now)
             readings += await self._customers.look(now, near)
             seen = {each.key for each in readings}
-            absent = [key for key in raised if key.name in _ABSENT and key not in seen]
+            absent = [
+                key
+                for key in raised
+                if key.name in _ABSENT
+                and key not in seen
+                and (self._ratios.all_failing or key.name not in AT_ONCE)
+            ]
         await self._follow(readings, absent, raised, now)
         self._looks.forget_unseen(now - DAY)
 

@@ -168,6 +168,18 @@ async def test_pushes_that_fail_are_told_within_minutes_and_end_when_they_do_not
     assert await drill.names() == []
 
 
+async def test_where_more_fail_than_one_look_takes_nobody_is_said_to_be_well(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await drill.past({"fcm": {"accepted": 1_000, "rejected": 2}})
+    await drill.send(drill.now, {"fcm": {"accepted": 100, "rejected": 80}})
+    await drill.look(3)
+    monkeypatch.setattr("gateway.watch.past.MOST_FAILING", 1)
+    await drill.send(drill.now, {"fcm": {"accepted": 100, "rejected": 8_000}}, site_id=7)
+    await drill.look(15)
+    assert await drill.names() == [("failure_rate", "fcm")]
+
+
 async def test_a_wave_of_ended_subscriptions_is_told(drill: Drill) -> None:
     await drill.past({"apple": {"accepted": 1_000, "gone": 3}})
     await drill.send(drill.now, {"apple": {"accepted": 400, "gone": 300}})
