@@ -261,10 +261,6 @@ def _sweep_after_reboot(connection: sqlite3.Connection) -> None:
             "update webhook_deliveries set lease_owner = null, lease_until = null"
             " where lease_owner is not null"
         )
-        connection.execute(
-            "update webhook_deliveries set lease_owner = null, lease_until = null"
-            " where lease_owner is not null"
-        )
         connection.execute("delete from leases")
         connection.execute("insert or replace into meta values ('boot', ?)", (boot,))
         connection.execute("commit")
