@@ -2,19 +2,28 @@
 import { html, useState } from "../../vendor/preact-htm.js";
 import { api, Problem } from "../../api.js";
 import { go, link } from "../../routes.js";
-import { Button, Failure, confirm, number, time, toast, useAction } from "../../ui/index.js";
+import { Button, Failure, Icon, confirm, number, time, toast, useAction } from "../../ui/index.js";
 import { toBody } from "./form.js";
 import { toMoment } from "./clock.js";
 import { crons, cronWords } from "./recurring.js";
 import { TestSend } from "./test_send.js";
 
-/** Paths whose fields show themselves what is wrong with them. */
-const SHOWN = ["notification", "audience", "send_at", "local_time", "best_hour", "recurrence", "misfire", "options", "fallback", "utm", "variants", "rollout", "auto_pause", "rate", "category", "expires_at", "valid_until", "translations", "variables", "template", "withdrawable", "priority", "quiet_hours"];
-
 /** Fields as this page calls them. @type {Record<string, string>} */
-const LABELS = { title: "Title", body: "Text", url: "Link", icon: "Icon", image: "Large picture", badge: "Badge", tag: "Tag", actions: "Buttons", data: "Data", notification: "Message", translations: "Languages", fallback: "Fallback", variants: "A/B test", utm: "UTM", options: "Options", variables: "Variables" };
+const LABELS = {
+  title: "Title", body: "Text", url: "Link", icon: "Icon", image: "Large picture", badge: "Badge", tag: "Tag", actions: "Button", data: "Data", notification: "Message",
+  translations: "Languages", fallback: "Fallback", variants: "A/B test", options: "Variant", winner: "Winner", sample: "Sample", holdout: "Held out", utm: "UTM", template: "Template", variables: "Variable",
+  audience: "Who gets it", where: "Conditions", segment: "Segment", external_ids: "External ids", send_at: "Time", local_time: "Visitors' own clock", best_hour: "Best hour", recurrence: "Again and again",
+  expires_at: "Sent to nobody after", valid_until: "True until", misfire: "When it starts late", quiet_hours: "Quiet hours", rollout: "A part first", auto_pause: "Pause by itself", rate: "At most",
+  category: "Category", priority: "Priority", withdrawable: "Can be withdrawn",
+};
 /** @param {string} path */
 const labelOf = (path) => path.replace(/^notification\./, "").split(".").map((each) => each.replace(/^(\w+)(?:\[(\d+)\])?$/, (_, name, i) => (LABELS[name] || name) + (i === undefined ? "" : ` ${Number(i) + 1}`))).join(", ");
+
+/** @param {Problem} problem */
+const sentences = ({ errors }) => errors.map((each) => (each.path ? `${labelOf(each.path)}: ${each.message}` : each.message)).join(" ");
+
+/** All that is wrong, for those whose fields are folded or far away. @param {{problem: Problem}} props */
+const Wrong = ({ problem }) => html`<div class="notice bad compact" role="alert"><${Icon} name="warn" /><div class="foot-hint">${sentences(problem)}</div></div>`;
 
 /** @param {any} when @param {string} zone */
 function moment(when, zone) {
@@ -127,8 +136,8 @@ export function Send({ site, zone, form, message, count, problem, previewed, set
   const failed = problem;
   const waits = previewed && !problem && !previewed.isMissingRoute ? previewed : null;
   return html`<div class="compose-foot" role="region" aria-label="Send">
-    ${failed && html`<${Failure} problem=${failed} shown=${SHOWN.flatMap((each) => [each, ...failed.errors.map((/** @type {any} */ e) => e.path).filter((/** @type {string} */ path) => path.startsWith(each + "."))])} compact />`}
-    ${!failed && waits && waits.status == 400 && html`<p class="hint foot-hint">Before it can be sent: ${waits.errors.length ? waits.errors.map((/** @type {any} */ each) => `${labelOf(each.path)}: ${each.message}`).join(" ") : waits.message}</p>`}
+    ${failed && (failed.errors.length ? html`<${Wrong} problem=${failed} />` : html`<${Failure} problem=${failed} compact />`)}
+    ${!failed && waits && waits.status == 400 && html`<p class="hint foot-hint">Before it can be sent: ${waits.errors.length ? sentences(waits) : waits.message}</p>`}
     <div class="compose-buttons">
       ${isDraft && html`<${Button} kind="primary" busy=${send.busy} disabled=${locked} onClick=${send.run}>${now ? `Send${count == null ? "" : ` to ${number(count)}`}` : form.when.kind == "recurring" ? "Start the series" : "Schedule"}<//>`}
       <${Button} kind=${isDraft ? "plain" : "primary"} busy=${save.busy} disabled=${locked} onClick=${save.run}>${isDraft ? "Save draft" : "Save changes"}<//>

@@ -26,6 +26,6 @@ export function FromTemplate({ template, form, change, problem, onLeave }) {
         onChange=${(/** @type {string} */ value) => { const { [name]: _, ...rest } = form.variables; change("variables", value ? { ...rest, [name]: value } : rest); }} />`)
       : html`<p class="muted">It has no variables: the message says just what the template says.</p>`}
     ${problem?.field("variables") && html`<p class="error">${problem.field("variables")}</p>`}
-    ${problem?.field("template") && html`<p class="error">${problem.field("template")}</p>`}
+    ${problem?.errors.filter((/** @type {any} */ { path }) => path.startsWith("template")).map((/** @type {any} */ each) => html`<p class="error">${each.message}</p>`)}
   </div><//>`;
 }

@@ -1,7 +1,7 @@
 /** To a few browsers first, the admin's own say: remembered here, for each site. */
 import { html, useState } from "../../vendor/preact-htm.js";
-import { api } from "../../api.js";
-import { Button, Check, Dialog, Failure, Notice, Progress, TextField, toast, useAction, useLoad } from "../../ui/index.js";
+import { api, Problem } from "../../api.js";
+import { Button, Check, Dialog, Failure, Notice, Progress, TextField, useAction, useLoad } from "../../ui/index.js";
 import { randomKey } from "./form.js";
 
 const place = (/** @type {string} */ site) => `push-gateway-test-browsers ${site}`;
@@ -35,7 +35,7 @@ export function TestSend({ site, store, onClose }) {
     const text = typed.trim();
     const found = text.startsWith("sub_") ? [await api.get(`/v1/sites/${site.id}/subscriptions/${text}`)] : (await api.get(`/v1/sites/${site.id}/subscriptions`, { query: { external_id: text, state: "active", limit: 10 } })).items;
     const fresh = found.filter((/** @type {any} */ each) => !known.some(({ id }) => id == each.id)).map((/** @type {any} */ each) => ({ id: each.id, name: nameOf(each) }));
-    if (!found.length) return toast("Nobody has this id.", "bad");
+    if (!found.length) throw new Problem(404, { detail: "No active subscriber has this id." });
     remember([...known, ...fresh].slice(-20));
     choose([...chosen, ...found.map((/** @type {any} */ each) => each.id)]);
     type("");

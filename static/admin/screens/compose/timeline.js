@@ -82,7 +82,7 @@ export function Timeline({ when, zone, quiet, overridden, cron, nextTimes }) {
       ${to > from && html`<span class="timeline-span" style=${{ left: place(from), width: `calc(${place(to)} - ${place(from)})` }}></span>`}
       <span class="timeline-mark" style=${{ left: place(from) }}></span>
     </div>
-    <div class="timeline-days" aria-hidden="true">${days.map((at) => html`<span key=${at} style=${{ left: place(at) }}>${time(at + HOUR, zone, "date").replace(/,? \d{4}$/, "")}</span>`)}</div>
+    <div class="timeline-days" aria-hidden="true">${days.filter((at) => at - start < 0.88 * (end - start)).map((at) => html`<span key=${at} style=${{ left: place(at) }}>${time(at + HOUR, zone, "date").replace(/,? \d{4}$/, "")}</span>`)}</div>
     <figcaption>${quiet && html`<span class="timeline-key"><i class="timeline-swatch"></i>quiet hours</span>`}${says.join(" ")}</figcaption>
   </figure>`;
 }
