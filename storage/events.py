@@ -70,7 +70,7 @@ async def record_first(
         return ()
     rows = [
         (e.site_id, e.message_id, e.subscription_id, e.kind.value, e.variant, e.action, e.at)
-        for e in sorted(first.values(), key=lambda e: (e.message_id, e.subscription_id))
+        for e in sorted(first.values(), key=lambda e: (e.message_id, e.subscription_id, e.kind))
     ]
     stored = [
         first[message_id, subscription_id, kind]

@@ -26,6 +26,7 @@ from storage.batches import Batch, unpack
 from storage.database import Row, Transaction
 from storage.errors import Conflict
 from storage.messages import Message
+from storage.rollups import Rollup
 from storage.sites import Site
 
 PAGE = 2_000  # places in one transaction
@@ -210,14 +211,16 @@ async def _write(tx: Transaction, automation: Automation, work: _Work) -> bool:
     if await automations.move(tx, automation.site_id, automation.id, work.moves) != len(work.moves):
         raise _Moved
     counted: list[Batch] = []
+    skipped: list[Rollup] = []
     for part, judged in work.judged:
         if part.rows and part.fresh:
             await steps.add_round(tx, *part.key, part.message)
         # Whose message has ended all the same goes on to the next step without it.
         if part.rows and await steps.grow(tx, part.message.id, len(part.rows)):
             await batches.add_many(tx, judged.batches)
-            await rollups.add_many(tx, judged.skipped)
+            skipped += judged.skipped
             counted += judged.batches
+    await rollups.add_many(tx, skipped)  # at once, so that they are written in the order in which senders do
     if counted:
         timetable = work.judged[0][0].timetable  # all are of one site and one moment
         now = timetable.message.started_at or 0
