@@ -176,7 +176,7 @@ def _checked(change: SiteChange) -> SiteChange:
         try:
             contact = parse_contact(contact)
         except InvalidContact as exc:
-            errors.append(FieldError("contact", f"{exc}."))
+            errors.append(FieldError("contact", f"{str(exc)[0].upper()}{str(exc)[1:]}."))
     if errors:
         raise InvalidRequest(errors=errors)
     distinct = None if change.origins is None else tuple(dict.fromkeys(origins))

@@ -20,6 +20,7 @@ NEXT_PIECE_WITHIN = 60.0  # seconds between two pieces of a stream, which may be
 
 _PLACE = re.compile(r" - at (?:`key` in )?`([^`]*)`$")
 _PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
+_BOUND = re.compile(r"Expected `(\w+)`(?: of length)? (>=|<=|>|<) (\S+)$")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `([^`]*)`")
 _MISSING_FIELD = re.compile(r"Object missing required field `([^`]*)`")
 
@@ -114,7 +115,21 @@ def field_error(exc: msgspec.ValidationError) -> FieldError:
     pattern = _PATTERN.match(message)
     if pattern and pattern[1] in SENTENCES:
         return FieldError(path, f"{SENTENCES[pattern[1]]}.")
+    bound = _BOUND.match(message)
+    if bound:
+        return FieldError(path, _say_bound(*bound.groups()))
     named = _UNKNOWN_FIELD.match(message) or _MISSING_FIELD.match(message)
     if named:  # point at the field itself, not at the object around it
         path = f"{path}.{named[1]}" if path else named[1]
     return FieldError(path, f"{message}.")
+
+
+def _say_bound(kind: str, sign: str, bound: str) -> str:
+    """The dashboard shows it to people, who know of no `str`."""
+    unit = {"str": "character", "array": "entry", "object": "entry"}.get(kind, "")
+    if unit and (sign, bound) == (">=", "1"):
+        return "It must not be empty."
+    words = {">=": "At least", "<=": "At most", ">": "More than", "<": "Less than"}
+    plural = {"character": "characters", "entry": "entries"}.get(unit, "")
+    number = bound.removesuffix(".0")
+    return f"{words[sign]} {number} {unit if number == '1' else plural}".rstrip() + "."

@@ -160,10 +160,11 @@ async def test_a_site_is_made_set_up_and_deleted(demo: Demo, dashboard: Dashboar
     await eventually(lambda: dashboard.says("Some fields need another look."))
     await dashboard.fill("Name", "Harbour Books")
     await dashboard.fill("Origins", "https://books.example.com\nhttps://www.books.example.com")
-    await dashboard.fill("Contact", "mailto:ops@books.example")
+    await dashboard.fill("Contact", "ops@books.example")
     await dashboard.press("Make the site")
     await eventually(lambda: dashboard.says("Put it on your website", "importScripts", "push-sw.js"))
     site = (await dashboard.page.evaluate("location.hash")).split("/")[2]
+    assert (await demo.gateway.get(f"/v1/sites/{site}"))["contact"] == "mailto:ops@books.example"
 
     await dashboard.press("Sending")
     await eventually(lambda: dashboard.says("Keep quiet hours"))

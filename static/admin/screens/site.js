@@ -4,7 +4,7 @@ import { go, link } from "../routes.js";
 import { Badge, Button, Code, confirm, Facts, Form, Id, Loaded, Meter, Notice, NumberField, Page, Section, Select, Table, Tabs, TextArea, TextField, Time, toast, useLoad, useSession, useSite } from "../ui/index.js";
 import { Sending } from "./site_sending.js";
 import { Setup, SetupCheck } from "./site_setup.js";
-import { lines } from "./site_new.js";
+import { address, lines } from "./site_new.js";
 
 const TABS = [
   ["setup", "Set-up"],
@@ -41,7 +41,7 @@ function General({ site }) {
   const [contact, setContact] = useState(site.contact);
   const [identity, setIdentity] = useState(site.identity);
   async function save() {
-    await api.patch(`/v1/sites/${site.id}`, { name: name.trim(), origins: lines(origins), contact: contact.trim(), identity });
+    await api.patch(`/v1/sites/${site.id}`, { name: name.trim(), origins: lines(origins), contact: address(contact), identity });
     await reload();
     toast("Saved.");
   }
@@ -63,7 +63,7 @@ function General({ site }) {
     <${Section} title="General"><${Form} save=${save} disabled=${!may("manage")} shown=${["name", "origins", "contact", "identity"]}>${(/** @type {any} */ { problem }) => html`
       <${TextField} label="Name" path="name" problem=${problem} value=${name} onChange=${setName} />
       <${TextArea} label="Origins" path="origins" problem=${problem} value=${origins} onChange=${setOrigins} rows="3" class="code-text" hint="One a line. Only pages of these may subscribe visitors." />
-      <${TextField} label="Contact" path="contact" problem=${problem} value=${contact} onChange=${setContact} hint="Push services write to it: mailto: or https:." />
+      <${TextField} label="Contact" path="contact" problem=${problem} value=${contact} onChange=${setContact} hint="Push services write to it: an e-mail address, or the https: address of a page." />
       <${Select} label="External ids" path="identity" problem=${problem} value=${identity} onChange=${setIdentity} options=${[
         { value: "signed", text: "Only with a signature of your back end" },
         { value: "unsigned", text: "Whatever the page says" },
