@@ -23,7 +23,7 @@ function List({ site }) {
     make(false);
     await pages.reload();
   }
-  return html`<${Page} title="Webhooks" lead="Your back end is told what happens here, signed and in the order in which it happened, and again until it has taken it." actions=${!pages.problem?.isMissingRoute && add}>
+  return html`<${Page} title="Webhooks" lead="Your back end is told what happens here, signed, and again until it has taken it." actions=${!pages.problem?.isMissingRoute && add}>
     <${Section} flush><${Table} label="Webhooks" pages=${pages}
       empty=${html`<${Empty} icon="webhooks" title="Nobody is told yet." action=${add}>A webhook is an address of yours that the gateway calls: when a subscription ends, when a push fails, when an alert is raised.<//>`} columns=${[
         { head: "Address", main: true, cell: (each) => html`<a href=${link("/s/:site/webhooks/:id", { site: site.id, id: each.id })}>${each.description || each.url}</a>${each.description && html`<small>${each.url}</small>`}` },

@@ -13,7 +13,7 @@ export const DEVICES = [
 const Picture = ({ src, ...more }) =>
   src && /^https?:/.test(src) ? html`<img class=${more.class} src=${src} alt="" loading="lazy" referrerpolicy="no-referrer" key=${src} onError=${(/** @type {any} */ e) => (e.target.hidden = true)} />` : null;
 
-const Letter = (/** @type {{name: string}} */ { name }) => html`<span class="device-letter" aria-hidden="true">${(name || "?").slice(0, 1).toUpperCase()}</span>`;
+const Letter = (/** @type {{name: string}} */ { name }) => html`<span class="device-letter" aria-hidden="true">${([...name][0] || "?").toUpperCase()}</span>`;
 /** @param {{actions: any[] | undefined}} props */
 const Buttons = ({ actions }) => (actions?.length ? html`<div class="device-buttons">${actions.map((each) => html`<span>${each.title || "…"}</span>`)}</div>` : null);
 
