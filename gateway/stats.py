@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
-from gateway.campaigns.periods import Span, StatsStep, begin, part_length, periods, place_of, spans
-from gateway.campaigns.zones import DAY, moment_of, zone_or
+from gateway.campaigns.periods import Span, StatsStep, part_length, periods, place_of, spans
+from gateway.campaigns.zones import DAY, moment_of, wall_of, zone_or
 from gateway.context import Context
 from gateway.errors import FieldError, InvalidRequest
 from gateway.site_settings import read_settings
@@ -100,9 +100,7 @@ def window_of(asked: Asked, zone: str, now: int) -> Window:
     """Aligned to the steps, outwards. InvalidRequest: too many points, no such time."""
     step = asked.step or StatsStep.DAY
     end = now + 1 if asked.end is None else _moment("to", asked.end, zone)
-    start = begin(zone, end, StatsStep.DAY) - (_USUAL_DAYS - 1) * DAY if asked.start is None else _moment(
-        "from", asked.start, zone
-    )  # fmt: skip
+    start = _usual_start(zone, end) if asked.start is None else _moment("from", asked.start, zone)
     if end > now + MOST_DAYS * DAY:
         raise InvalidRequest(errors=[FieldError("to", "Nobody knows so far ahead.")])
     if start >= end:
@@ -110,6 +108,12 @@ def window_of(asked: Asked, zone: str, now: int) -> Window:
     if end - start > MOST_DAYS * DAY:
         raise InvalidRequest(errors=[FieldError("from", f"At most {MOST_DAYS:,} days can be asked for.")])
     return cut(zone, start, end, step)
+
+
+def _usual_start(zone: str, end: int) -> int:
+    """So many days of the zone, the one that holds the moment before `end` among them."""
+    last_day = datetime.combine(wall_of(zone, end - 1), datetime.min.time())
+    return moment_of(zone, last_day - timedelta(days=_USUAL_DAYS - 1))
 
 
 def cut(zone: str, start: int, end: int, step: StatsStep) -> Window:

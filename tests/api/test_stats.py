@@ -118,6 +118,16 @@ async def test_a_site_without_anything_has_thirty_days_of_nothing(api: Api, site
     assert found["by_provider"] == {}
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
+async def test_thirty_days_are_thirty_days_also_where_clocks_are_set_forward_among_them(
+    api: Api, clock: FakeClock, site: str, zone: str
+) -> None:
+    clock.advance(99.5 * 24 * 3_600)  # at noon of 2026-04-10
+    path = f"/v1/sites/{site}/stats?timezone={zone}"
+    assert len((await api.get(path))["series"]) == 30
+    assert len((await api.get(f"{path}&to=2026-04-10"))["series"]) == 30
+
+
 async def test_a_site_sees_what_became_of_everything(api: Api, clock: FakeClock, sent: Sent) -> None:
     clock.advance(3_600)
     await sent.ends(0)
