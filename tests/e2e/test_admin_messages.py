@@ -61,6 +61,7 @@ async def test_an_admin_makes_a_segment_tries_a_message_on_their_own_browser_and
     await browser.notifications.wait_for(other)
     await eventually(lambda: dashboard.says("1 of 1 taken by push services", within="dialog"))
     await dashboard.press("Done", within="dialog")
+    await eventually(lambda: dashboard.says("Edit message"))  # the draft that was made for the test
 
     await dashboard.press("Send to 1")
     await eventually(lambda: dashboard.says("goes to 1 subscriber, now", "2 variants", within="dialog"))
