@@ -191,7 +191,12 @@ export async function openSession() {
 export async function signIn(token) {
   const body = JSON.stringify({ token });
   await call("POST", "/admin/session", { body, headers: { "Content-Type": "application/json" }, quiet: true });
-  return openSession();
+  const session = await openSession();
+  if (session) return session;
+  const detail = location.protocol == "https:"
+    ? "The token is right, but your browser did not keep the session's cookie: allow cookies for this site."
+    : "The token is right, but your browser keeps the session's cookie over https only: open the dashboard at the gateway's public address.";
+  throw new Problem(-1, { code: "cookie", detail });
 }
 
 export async function signOut() {

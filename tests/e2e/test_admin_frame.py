@@ -68,6 +68,23 @@ async def test_who_signs_in_anew_in_another_tab_goes_on_in_the_first(dashboard: 
     await eventually(lambda: dashboard.says("Saved.", within=".toasts"))
 
 
+async def test_a_browser_that_keeps_no_cookie_is_told_so(browser: Browser, demo: Demo) -> None:
+    """As over plain http where the public URL is https."""
+    opened = await Dashboard.open(browser, demo.gateway.url, demo.seeded)
+    if await opened.page.evaluate("fetch('session').then(({ok}) => ok)"):
+        await eventually(lambda: opened.page.evaluate("Boolean(document.querySelector('.shell'))"))
+        await opened.press("Sign out")
+    await eventually(lambda: opened.says("API token"))
+    await opened.page.evaluate(
+        "(window.fetch = ((real) => (url, options) => options.method == 'POST'"
+        " ? Promise.resolve(new Response(null, {status: 204})) : real(url, options))(window.fetch), 1)"
+    )
+    await opened.fill("API token", "wpg_any that is right")
+    await opened.press("Sign in")
+    await eventually(lambda: opened.says("your browser keeps the session's cookie over https only"))
+    await opened.page.close()
+
+
 async def test_on_a_phone_the_menu_opens_and_closes(dashboard: Dashboard) -> None:
     await dashboard.set_mode("phone")
     await dashboard.show("#/s/{shop}/overview")
