@@ -11,15 +11,17 @@ import asyncio
 import errno
 import socket
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from ipaddress import ip_address
 from ssl import SSLContext
 from typing import Any
 
 import aiohttp
 from aiohttp import hdrs
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from gateway import VERSION
@@ -160,6 +162,38 @@ def public_socket(info: tuple[Any, ...]) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
+class Names(AbstractResolver):
+    """The system's own way to look names up, on threads that nothing else waits for.
+
+    A look-up cannot be cut off: a name whose servers never answer keeps its thread for half a minute.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, "outbound-names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        look_up = partial(
+            socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
 class Outbound:
     """Connections are kept open between requests and belong to the event loop of the first one. `close` it.
 
@@ -173,9 +207,9 @@ class Outbound:
         tls: SSLContext | None = None,
         limits: OutboundLimits | None = None,
     ) -> None:
-        self._resolver = resolver
         self._tls = tls
         self._limits = limits or OutboundLimits()
+        self._resolver = resolver or Names(self._limits.connections)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def request(
@@ -212,6 +246,7 @@ class Outbound:
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+        await self._resolver.close()
 
     async def _ask(
         self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None
@@ -234,7 +269,7 @@ class Outbound:
         session = self._sessions.get(listed)
         if session is None:
             connector = aiohttp.TCPConnector(
-                resolver=self._resolver or aiohttp.ThreadedResolver(),
+                resolver=self._resolver,
                 use_dns_cache=False,
                 ssl=self._tls or True,
                 limit=self._limits.connections,

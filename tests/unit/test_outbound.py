@@ -1,7 +1,9 @@
 """Requests to addresses that strangers name: what is asked, and what never is."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +21,7 @@ from gateway.outbound import (
     parse_target,
 )
 from gateway.setting_values import HostPort, parse_hosts
+from tests.eventually import eventually
 from tests.fakes.certificates import Authority
 from tests.fakes.names import FakeNames
 
@@ -216,6 +219,28 @@ async def test_what_cannot_be_reached_is_told_apart(receiver: Receiver, unused_t
     assert (await failure(receiver.outbound, shut)).trouble is Trouble.UNREACHABLE
     plain = parse_target(f"http://{HOST}:{receiver.port}/", [HostPort(HOST, receiver.port)])
     assert (await failure(receiver.outbound, plain)).trouble is Trouble.BROKEN
+
+
+async def test_names_whose_servers_never_answer_hold_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent, asked = threading.Event(), threading.Semaphore(0)
+
+    def never(*_: object, **__: object) -> None:
+        asked.release()
+        silent.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "try again")
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    outbound = Outbound()
+    target = parse_target("https://silent.example/")
+    asking = [asyncio.create_task(failure(outbound, target)) for _ in range(40)]
+    try:
+        await eventually(lambda: asked.acquire(blocking=False))
+        async with asyncio.timeout(5):  # the database's name may have to be looked up, and files are read so
+            assert await asyncio.to_thread(lambda: True)
+    finally:
+        silent.set()
+    assert {each.trouble for each in await asyncio.gather(*asking)} == {Trouble.UNRESOLVED}
+    await outbound.close()
 
 
 @pytest.mark.parametrize(
