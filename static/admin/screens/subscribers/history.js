@@ -31,7 +31,8 @@ function byDay(entries, zone) {
 
 /** @param {{site: any, entry: any}} props */
 function Entry({ site, entry }) {
-  const [said, icon, tone] = HAPPENED[entry.kind] || [entry.kind, "info", ""];
+  const ranOut = entry.kind == "expired" && !entry.message; // the subscription, not a delivery
+  const [said, icon, tone] = ranOut ? ["The subscription ran out", "stop", "bad"] : HAPPENED[entry.kind] || [entry.kind, "info", ""];
   const name = entry.kind == "event" ? entry.detail : said;
   const detail = entry.kind == "event" ? "on the site" : entry.kind == "clicked" && entry.detail ? `on the button ${entry.detail}` : DETAILS[entry.detail] || entry.detail;
   return html`<li class=${tone}><span class="history-icon"><${Icon} name=${icon} size="16" /></span>
