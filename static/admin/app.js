@@ -83,10 +83,15 @@ function Screen({ name, ...props }) {
       (error) => (console.error(error), setFailed(error)),
     );
   }, [name]);
-  if (broken || failed) {
+  if (failed) {
+    return html`<${Page} title="This page could not be loaded">
+      <p>The gateway cannot be reached, or has been updated since you opened this page.</p>
+      <div><${Button} onClick=${() => location.reload()} icon="reload">Try again<//></div><//>`;
+  }
+  if (broken) {
     return html`<${Page} title="This page stopped working">
-      <p>${failed ? "It could not be loaded." : "That is a mistake of ours; nothing was changed by it."} The browser's console says more.</p>
-      <${Button} onClick=${() => (failed ? location.reload() : mend())} icon="reload">Try again<//><//>`;
+      <p>That is a mistake of ours; nothing was changed by it. The browser's console says more.</p>
+      <div><${Button} onClick=${mend} icon="reload">Try again<//></div><//>`;
   }
   const Component = loaded.get(name);
   return Component ? html`<${Component} ...${props} />` : html`<${Loading} />`;

@@ -45,6 +45,18 @@ async def test_an_admin_signs_in_looks_round_and_signs_out(browser: Browser, dem
     await page.close()
 
 
+async def test_a_token_that_may_only_send_cannot_sign_in_and_is_told_why(browser: Browser, demo: Demo) -> None:
+    tokens = f"/v1/sites/{demo.seeded.shop}/tokens"
+    made = await demo.gateway.post(tokens, {"name": "Back end", "scopes": ["send"]})
+    opened = await Dashboard.open(browser, demo.gateway.url, demo.seeded)
+    await opened.fill("API token", made["token"])
+    await opened.press("Sign in")
+    await eventually(lambda: opened.says("This token may not look at anything."))
+    assert await opened.page.evaluate("fetch('session').then(({status}) => status)") == 401
+    await opened.page.close()
+    await demo.gateway.call("DELETE", f"{tokens}/{made['id']}")
+
+
 async def test_a_session_that_has_ended_leads_back_to_the_login_and_to_where_one_was(
     dashboard: Dashboard,
 ) -> None:

@@ -4,7 +4,7 @@ import { go, link } from "../routes.js";
 import { Badge, Button, Check, Code, confirm, Dialog, Empty, Form, Loaded, Notice, Page, Section, Select, Table, Tabs, TextField, Time, toast, useLoad, usePages, useSession } from "../ui/index.js";
 
 const SCOPES = [
-  ["read", "Look", "Messages, subscribers, statistics."],
+  ["read", "Look", "Messages, subscribers, statistics. Needed for signing in here."],
   ["send", "Send", "Make and change messages."],
   ["manage", "Manage", "Everything else: settings, keys, tokens, imports and exports."],
 ];

@@ -37,6 +37,7 @@ export function Chart({ label, at, series, height = 220, bars = false, format = 
       const font = `12px ${getComputedStyle(document.body).fontFamily}`;
       const areCounts = series.every(({ values }) => values.every((each) => each == null || Number.isInteger(each)));
       const axis = { stroke: colour("muted"), font, grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
+      const around = stepStyle == "date" ? 3 * 86_400_000 : 3 * 3_600_000; // of a single point: a scale of its own would be one of seconds
       plot = new UPlot(
         {
           width: box.current.clientWidth,
@@ -46,7 +47,7 @@ export function Chart({ label, at, series, height = 220, bars = false, format = 
           legend: { show: false },
           tzDate: zone ? (/** @type {number} */ ts) => UPlot.tzDate(new Date(ts), zone) : undefined,
           cursor: { points: { size: 7 }, drag: { x: false, y: false }, y: false },
-          scales: { x: { time: true }, y: from0 ? { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(1, high * 1.08)] } : {} },
+          scales: { x: { time: true, ...(moments.length == 1 && { range: () => [moments[0] - around, moments[0] + around] }) }, y: from0 ? { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(1, high * 1.08)] } : {} },
           axes: [
             { ...axis, grid: { show: false }, space: 72 },
             { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => (Number.isInteger(each) ? compact(each) : areCounts ? "" : number(each, 2))) },

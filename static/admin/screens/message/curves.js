@@ -44,6 +44,7 @@ function Split({ title, data, names, first, country }) {
   return html`<${Section} title=${title} class="split" flush><${Table} label=${title} rows=${rows} keyOf=${(/** @type {any} */ each) => each.name} columns=${[
     { head: title.replace(/ies$/, "y").replace(/s$/, ""), main: true, cell: (/** @type {any} */ each) => (country ? countryName(each.name) : names?.[each.name] || each.name || "unknown") },
     { head: first == "accepted" ? "Accepted" : "Displayed", num: true, cell: (/** @type {any} */ each) => number(each[first]) },
+    ...(first == "accepted" ? [{ head: "Displayed", num: true, cell: (/** @type {any} */ each) => html`<span title=${number(each.displayed)}>${percent(share(each.displayed, each.accepted))}</span>` }] : []),
     { head: "Clicked", num: true, cell: (/** @type {any} */ each) => html`<span title=${number(each.clicked)}>${percent(share(each.clicked, each[whole]))}</span>` },
   ]} /><//>`;
 }
