@@ -149,9 +149,9 @@ async def forget(tx: Transaction, state: DeliveryState, ended_before: int, limit
     return await tx.execute(_SQL["forget"], state.value, ended_before, limit)
 
 
-async def give_up(tx: Transaction, made_before: int, now: int, error: str, limit: int) -> int:
-    """pending → dead for those that are too old; how many."""
-    return await tx.execute(_SQL["overdue"], made_before, now, error, limit)
+async def give_up(tx: Transaction, due_before: int, now: int, error: str, limit: int) -> int:
+    """pending → dead for those that have been due for too long; how many."""
+    return await tx.execute(_SQL["overdue"], due_before, now, error, limit)
 
 
 async def forget_of_deleted(tx: Transaction, limit: int) -> int:

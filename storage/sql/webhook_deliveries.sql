@@ -65,11 +65,12 @@ delete from webhook_deliveries where id in (
     select id from webhook_deliveries where state = $1 and ended_at is not null and ended_at < $2 limit $3);
 
 -- name: overdue
--- Of webhooks that are paused: nobody tries them, and they are kept so long.
+-- Of webhooks that are paused, or whose receiver is away: nobody tries them, and they are kept so long. Not since they
+-- were made: one that is replayed may be weeks old.
 update webhook_deliveries set state = 'dead', ended_at = $2, next_attempt_at = null, error = coalesce(error, $3)
 where id in (
     select id from webhook_deliveries
-    where state = 'pending' and created_at < $1 and (lease_until is null or lease_until <= lease_now()) limit $4);
+    where state = 'pending' and next_attempt_at < $1 and (lease_until is null or lease_until <= lease_now()) limit $4);
 
 -- name: forget_of_deleted
 -- From webhook to webhook, one look into the index for each. (The `with` is inside: SQLite counts no rows otherwise.)

@@ -358,9 +358,17 @@ async def test_a_webhook_that_is_paused_for_long_collects_no_more(there: Databas
     assert SITE in await there.read(outbox.wanted)
 
 
+async def test_what_was_dead_for_long_has_as_much_time_as_any_when_it_is_replayed(there: Database) -> None:
+    await make(there, 1, state=DeliveryState.DEAD, created_at=NOW - 20 * DAY, ended_at=NOW - 18 * DAY)
+    assert await there.write(lambda tx: webhook_deliveries.replay(tx, 1, 1, NOW))
+    assert not await there.write(lambda tx: webhook_deliveries.give_up(tx, NOW - 7 * DAY, NOW, "Too old.", 9))
+    later = NOW + 7 * DAY + 1
+    assert await there.write(lambda tx: webhook_deliveries.give_up(tx, later - 7 * DAY, later, "Too old.", 9))
+
+
 async def test_old_deliveries_are_given_up_and_forgotten_in_steps(there: Database) -> None:
     old = NOW - 8 * DAY
-    await make(there, 1, 2, created_at=old)
+    await make(there, 1, 2, created_at=old, next_attempt_at=old)
     await make(there, 3)
     assert (
         await there.write(lambda tx: webhook_deliveries.give_up(tx, NOW - 7 * DAY, NOW, "Too old.", 1)) == 1
