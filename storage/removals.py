@@ -53,7 +53,7 @@ async def step(tx: Transaction, raw: Raw, before: int) -> int | None:
     due = await tx.fetch(_SQL["messages_between"], done_at, done_id, ended_at, message_id)
     removed = await tx.execute_rows(_REMOVE[raw], [tuple(row) for row in due]) if due else 0
     if removed < ROWS:
-        await tx.execute(_SQL["done"], raw.value)
+        await tx.execute(_SQL["done"], raw.value, ended_at, message_id)
     return removed
 
 

@@ -10,7 +10,8 @@ insert into removals (kind, done_at, done_id, ended_at, message_id) values ($1, 
 on conflict (kind) do update set ended_at = excluded.ended_at, message_id = excluded.message_id;
 
 -- name: done
-update removals set done_at = ended_at, done_id = message_id where kind = $1;
+-- What was looked at, no more: somebody else may have done it, too, and have begun with the next.
+update removals set done_at = $2, done_id = $3 where kind = $1;
 
 -- name: next_messages
 select ended_at, id from messages

@@ -12,6 +12,7 @@ from gateway.scheduler.housekeeper import Housekeeper
 from gateway.scheduler.remover import AT_ONCE, SWEEP_EVERY, Remover
 from gateway.stats import Asked, site_stats
 from storage import batches, deliveries, events, history, messages, removals
+from storage.database import Transaction
 from storage.deliveries import Outcome, Result
 from storage.events import CustomEvent, Event, EventKind
 from storage.messages import Message, MessageKind, MessageState
@@ -127,6 +128,39 @@ async def test_a_removal_that_was_cut_off_goes_on_where_it_was(installation: Ins
         await installation.database.write(lambda tx: removals.step(tx, Raw.DELIVERIES, before))
     assert await installation.database.read(lambda tx: removals.begun(tx, Raw.DELIVERIES, message.id))
     assert (await keeping(installation).step())["deliveries_removed"] == 1
+
+
+@pytest.mark.parametrize("dialect", ["postgres"], indirect=True)
+async def test_of_two_that_remove_the_slower_does_not_say_that_what_the_other_has_begun_is_done(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, clock = installation.database, installation.clock
+    await send(installation, 3)
+    clock.advance(DAY / 1_000)
+    await send(installation, 5)
+    clock.advance(KEPT / 1_000)
+
+    async def step(days: int) -> int | None:
+        before = clock.now() - KEPT + days * DAY
+        return await database.write(lambda tx: removals.step(tx, Raw.DELIVERIES, before))
+
+    async def marks(tx: Transaction, raw: Raw) -> tuple[int, int, int, int]:
+        found = await original(tx, raw)
+        if not others:
+            others.append(None)
+            others.extend([await step(0), await step(1)])  # it removes the three, and begins with the five
+        return found
+
+    others: list[int | None] = []
+    original = removals._marks
+    await step(0)  # from here on the three are to be removed
+    monkeypatch.setattr(removals, "_marks", marks)
+    await step(0)
+    assert others == [None, 3, 0]
+
+    while await step(1) is not None:
+        pass
+    assert await left(installation, 5) == (0, 1)
 
 
 async def test_a_message_that_goes_on_keeps_its_rows(installation: Installation) -> None:
