@@ -2,7 +2,8 @@
 
 Set by whoever runs the gateway for others (tokens for all sites); a site without any pays nothing for them.
 A push is one message to one subscription: that is what costs. Pushes are counted when an audience is frozen
-into batches, so tries again are free and whoever is skipped costs nothing. A message is refused when it is
+into batches, so tries again are free and whoever is skipped costs nothing; what is still to be frozen of a
+message that has started is held against the day, too. A message is refused when it is
 accepted, or cancelled when it starts, if the day's pushes are used up or it is known not to fit; once it has
 started it is sent to everybody. So a day's quota is passed at most by messages that had started before.
 """
@@ -15,12 +16,14 @@ from gateway.campaigns.quotas import Quotas
 from gateway.context import Context
 from gateway.errors import QuotaExceeded
 from gateway.site_settings import read_settings
-from storage import growth, locks, quotas, rollups, sites, throttles
+from storage import growth, locks, messages, quotas, rollups, sites, throttles
 from storage.batches import Batch
 from storage.database import Transaction
 from storage.messages import Message, MessageKind, MessageState
 from storage.quotas import DAY
 from storage.throttles import EVERY_PROVIDER
+
+_FREEZING = 1_000  # messages of all sites that are frozen at a time; there are seldom more than a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ async def check_message(tx: Transaction, of_site: Quotas, message: Message, now:
     today = message.send_at // DAY <= now // DAY
     stored = await quotas.get(tx, message.site_id, now) if today else None
     used = 0 if stored is None else stored.used
+    if today:
+        used += await _being_frozen(tx, message.site_id)
     needed = await _at_least(tx, message)
     if used + needed > most:
         raise QuotaExceeded(
@@ -91,6 +96,12 @@ async def _at_least(tx: Transaction, message: Message) -> int:
     if isinstance(audience.subscriptions, tuple):
         return len(audience.subscriptions)
     return 1  # a visitor may have no browser left, or three
+
+
+async def _being_frozen(tx: Transaction, site_id: int) -> int:
+    """Pushes that messages which have started will still need, as far as is known."""
+    begun = [each for each in await messages.freezing(tx, _FREEZING) if each.site_id == site_id]
+    return sum([max(0, await _at_least(tx, each) - each.judged) for each in begun])
 
 
 async def count_pushes(

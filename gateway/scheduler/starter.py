@@ -4,6 +4,7 @@ A series does not start itself: it makes an occurrence, which starts like any ot
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from gateway.audience import AudienceSpec, read_audience
@@ -46,6 +47,7 @@ class Starter:
         self._ids = context.ids
         self._metrics = metrics
         self._failing = Failing("message.failed", "message_id")
+        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)  # by site with a quota
 
     async def step(self) -> bool:
         """Start what is due, end what has expired before it started; whether there was any."""
@@ -54,6 +56,7 @@ class Starter:
         # Of a site that was deleted just now the messages go with it.
         here = [message for message in due if message.site_id in found]
         chosen = self._failing.pass_over(here, self._clock.monotonic())
+        self._turns.clear()
         await asyncio.gather(
             *(
                 self._try(message, found[message.site_id], hours.get(message.site_id, ()), now)
@@ -86,16 +89,18 @@ class Starter:
             await self._database.write(
                 lambda tx: withdrawals.put_off(tx, message.id, message.send_at, again, UNDER_WAY)
             )
-        elif not await self._has_room(timetable, now):
-            await self._cancel(message, USED_UP, now)
-        else:
+        elif timetable.settings.quotas.messages_per_day is None:
             await self._start(timetable, now)
+        else:
+            async with self._turns[message.site_id]:  # what one starts with is no room for the next
+                if await self._has_room(timetable, now):
+                    await self._start(timetable, now)
+                else:
+                    await self._cancel(message, USED_UP, now)
 
     async def _has_room(self, timetable: Timetable, now: int) -> bool:
-        """Whether the site may send so much more today. Without a quota nobody looks."""
+        """Whether the site may send so much more today."""
         quotas = timetable.settings.quotas
-        if quotas.messages_per_day is None:
-            return True
         try:
             await self._database.read(lambda tx: check_message(tx, quotas, timetable.message, now))
         except QuotaExceeded:

@@ -79,6 +79,18 @@ async def test_a_message_for_later_that_finds_no_room_at_its_time_is_cancelled_a
     assert await used(installation) == 10
 
 
+async def test_of_messages_due_at_the_same_moment_as_many_start_as_there_is_room_for(
+    installation: Installation,
+) -> None:
+    await installation.subscribe(10)
+    await allow(installation, 25)
+    made = [await installation.add_message() for _ in range(4)]
+    await run(installation)
+    states = [(await installation.message(each.id)).state for each in made]
+    assert (states.count(MessageState.SENDING), states.count(MessageState.CANCELLED)) == (2, 2)
+    assert await used(installation) == 20
+
+
 async def test_the_next_day_begins_at_nothing(installation: Installation) -> None:
     await installation.subscribe(10)
     await allow(installation, 15)
