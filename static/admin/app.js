@@ -76,8 +76,9 @@ function Screen({ name, ...props }) {
   const [, arrived] = useState(0);
   const [failed, setFailed] = useState(/** @type {any} */ (null));
   const [broken, mend] = useErrorBoundary((/** @type {unknown} */ error) => console.error(error));
+  const Component = loaded.get(name);
   useEffect(() => {
-    if (loaded.has(name)) return;
+    if (loaded.has(name)) return void (Component || arrived((n) => n + 1)); // it came for another, after this one was drawn
     import(`./screens/${name}.js`).then(
       (module) => (loaded.set(name, module.default), setFailed(null), arrived((n) => n + 1)),
       (error) => (console.error(error), setFailed(error)),
@@ -93,7 +94,6 @@ function Screen({ name, ...props }) {
       <p>That is a mistake of ours; nothing was changed by it. The browser's console says more.</p>
       <div><${Button} onClick=${mend} icon="reload">Try again<//></div><//>`;
   }
-  const Component = loaded.get(name);
   return Component ? html`<${Component} ...${props} />` : html`<${Loading} />`;
 }
 

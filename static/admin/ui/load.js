@@ -35,13 +35,14 @@ export function useLoad(ask, dependencies, { every = null, skip = false, keep = 
     } catch (error) {
       if (!mine.signal.aborted) set((before) => ({ ...before, problem: asProblem(error), loading: false }));
     }
+    if (running.current == mine) running.current = null;
   }, []);
 
   useEffect(() => {
     if (skip) return;
     if (!keep) set({ data: null, problem: null, loading: true });
     run();
-    const timer = every ? setInterval(() => document.hidden || run(), every) : null;
+    const timer = every ? setInterval(() => document.hidden || running.current || run(), every) : null;
     return () => {
       if (timer) clearInterval(timer);
       running.current?.abort();
