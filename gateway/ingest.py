@@ -22,11 +22,12 @@ from gateway.site_settings import read_settings
 from gateway.tokens import EVENT_TOKENS, EventToken, EventTokenRefusal, EventTokenRefused, read_event_token
 from gateway.webhooks.facts import tell_of_events
 from gateway.webhooks.interest import Interest
-from storage import events
+from storage import events, removals
 from storage.database import Database, Transaction
 from storage.errors import NotFound as NotStored
 from storage.events import Event, EventKind
 from storage.outbox import Wanted
+from storage.removals import Raw
 
 KINDS = ("displayed", "clicked", "closed")
 _KINDS = {kind: EventKind(kind) for kind in KINDS}
@@ -83,6 +84,7 @@ class EventIngest:
         self._waiting: deque[tuple[Sequence[Event], asyncio.Future[None]]] = deque()
         self._size = 0
         self._keys: dict[int, bytes] = {}
+        self._removed_until: int | None = None
         self.counts = EventCounts()
         self._wake = asyncio.Event()
         self._closing = False
@@ -97,7 +99,7 @@ class EventIngest:
 
         InvalidRequest when none is genuine, so that a worker drops what will never count.
         """
-        now = self._clock.now()
+        now, removed_until = self._clock.now(), await self._removals()
         found, errors = [], []
         for place, report in enumerate(reports):
             if report.kind not in KINDS:
@@ -106,6 +108,8 @@ class EventIngest:
                 continue
             try:
                 token = read_event_token(report.token, self._key_of, now, self._max_token_age)
+                if token.issued_at <= removed_until:
+                    raise EventTokenRefused(EventTokenRefusal.TOO_OLD)
                 if self._sites.kept(token.site_id) is None:
                     await self._sites.get(token.site_id)
             except EventTokenRefused as exc:
@@ -179,6 +183,15 @@ class EventIngest:
             for answer in answers:
                 if not answer.done():
                     answer.set_result(None)
+
+    async def _removals(self) -> int:
+        """Nothing issued until then counts: its row may have been removed when rows were kept for less long.
+
+        Looked at once: what is removed from now on is older than any token that is taken.
+        """
+        if self._removed_until is None:
+            self._removed_until = await self._database.read(lambda tx: removals.ended_until(tx, Raw.EVENTS))
+        return self._removed_until
 
     async def _zones(self, group: Sequence[Event]) -> Mapping[int, str]:
         """Those of sites, for visitors whose own is not known."""

@@ -41,6 +41,11 @@ async def begun(tx: Transaction, raw: Raw, message_id: int) -> bool:
     return await tx.fetch_one(_SQL["begun"], raw.value, message_id) is not None
 
 
+async def ended_until(tx: Transaction, raw: Raw) -> int:
+    """Rows of messages that ended until then may have been removed; 0: none."""
+    return (await _marks(tx, raw))[2]
+
+
 async def step(tx: Transaction, raw: Raw, before: int) -> int | None:
     """Removes up to ROWS rows of messages that ended before `before`; how many, None when all is done."""
     done_at, done_id, ended_at, message_id = await _marks(tx, raw)

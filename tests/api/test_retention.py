@@ -88,6 +88,23 @@ async def test_an_event_counts_once_also_after_the_first_one_was_removed(
     assert stats["funnel"]["displayed"] == 1
 
 
+async def test_an_event_whose_row_was_removed_does_not_count_again_when_rows_are_kept_for_longer(
+    api: Api, context: Context, clock: FakeClock, page: Page, serve: Callable[[Context], Awaitable[Api]]
+) -> None:
+    briefly = dataclasses.replace(context, settings=dataclasses.replace(context.settings, keep_events=10))
+    sent = await send(api, context, page)
+    await end(sent)
+    event = {"token": sent.token(0), "kind": "displayed"}
+    await page.report(event)
+    clock.advance((10 * DAY + 2 * MARGIN) / 1_000)
+    await Housekeeper(briefly).step()
+
+    later = Page((await serve(context)).with_token(None), page.site)  # started anew, with 90 days
+    await later.report(event, 400)
+    stats = await api.get(f"/v1/sites/{page.site}/messages/{sent.id}/stats")
+    assert stats["funnel"]["displayed"] == 1
+
+
 async def test_events_of_older_pushes_do_not_count_however_long_rows_are_kept(
     api: Api, context: Context, clock: FakeClock, page: Page, serve: Callable[[Context], Awaitable[Api]]
 ) -> None:
