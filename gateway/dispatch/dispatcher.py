@@ -19,7 +19,7 @@ from gateway.errors import SealedValueUnreadable
 from gateway.logs import Log
 from gateway.outbound import Outbound
 from gateway.webhooks.attempt import Verdict, attempt
-from storage import leases, webhook_deliveries, webhooks
+from storage import leases, locks, webhook_deliveries, webhooks
 from storage.database import Transaction
 from storage.errors import StorageUnavailable
 from storage.webhook_deliveries import Claimed, DeliveryState
@@ -247,6 +247,8 @@ class Dispatcher:
 
         async def body(tx: Transaction) -> bool:
             status = verdict.status
+            if verdict.gone:  # an admin's change that has read it as active would write that down again
+                await locks.hold(tx, webhook.id)
             if verdict.taken:
                 await webhooks.works(tx, webhook.id)
                 await webhook_deliveries.end(tx, claimed.id, owner, state, status, None, now)
