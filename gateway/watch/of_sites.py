@@ -84,6 +84,8 @@ def _late(site_id: int, seconds: float, now: int) -> Reading:
 
 def _dead(site_id: int, dead: int, paused: int, now: int) -> Reading:
     what = f"{dead} deliveries of the site's webhooks were given up in the last quarter of an hour"
+    if dead == 1:
+        what = "A delivery of the site's webhooks was given up in the last quarter of an hour"
     if paused:
         what = "A webhook of the site was paused because it had failed for too long"
     return Reading(

@@ -51,11 +51,11 @@ from busy join webhooks w on w.id = busy.id
 where w.state = 'active' group by w.site_id;
 
 -- name: dead_webhooks
--- By site: deliveries that were given up since $1, and webhooks that paused themselves.
+-- By site: deliveries that were given up since $1, and webhooks that paused themselves. Whoever sends a test sees what became of it.
 select site_id, cast(sum(dead) as bigint), cast(sum(paused) as bigint)
 from (
     select site_id, 1 as dead, 0 as paused from webhook_deliveries
-    where ended_at is not null and ended_at >= $1 and state = 'dead'
+    where ended_at is not null and ended_at >= $1 and state = 'dead' and types <> '["webhook.test"]'
     union all
     select site_id, 0, 1 from webhooks where state = 'paused' and failing_since is not null) found
 group by site_id;

@@ -11,6 +11,7 @@ import { VariantResults } from "./message/variants.js";
 import { kinds } from "./messages.js";
 
 const GOING = ["sending", "paused", "scheduled", "open"];
+const ENDED = ["cancelled", "expired"];
 const AFTERWARDS = 15000; // displays and clicks go on coming when the sending has ended
 
 /** @param {{site: any, params: Record<string, string>}} props */
@@ -23,7 +24,7 @@ export default function Screen({ site, params }) {
   const message = loaded.data && heard && heard.heardAt > loaded.data.readAt ? { ...loaded.data, ...heard } : loaded.data;
   const back = { href: link("/s/:site/messages", { site: site.id }), text: "Messages" };
   if (!message) return html`<${Page} title="Message" back=${back}><${Loaded} load=${loaded}>${() => null}<//><//>`;
-  const title = message.notification.title;
+  const title = message.withdrawal_of ? "Withdrawal" : message.notification.title;
   return html`<${Page} name=${title} title=${html`${title} <${Badge} state=${message.state} />`} back=${back} lead=${lead(message, site)}
       actions=${html`<${Actions} site=${site} message=${message} reload=${loaded.reload} />`}>
     ${message.state_reason && html`<${Notice} tone=${message.state == "paused" || message.state == "expired" ? "warn" : "info"}>${message.state_reason.charAt(0).toUpperCase() + message.state_reason.slice(1)}${message.waiting_until && html`, until <${Time} at=${message.waiting_until} />`}.<//>`}
@@ -41,7 +42,7 @@ function lead(message, site) {
   const took = message.ended_at ? (Date.parse(message.ended_at) - Date.parse(message.started_at)) / 1000 : 0;
   const said = kinds(message).filter((each) => !["A/B", "occurrence", "withdrawal", "once more", "test", "step of an automation"].includes(each)).join(", ");
   return html`<span class="lead-parts">
-    ${message.state == "draft" ? html`<span>Draft of <${Time} at=${message.created_at} /></span>` : message.started_at ? html`<span>Started <${Time} at=${message.started_at} style="full" />${took >= 1 && html`, took ${duration(took)}`}</span>` : html`<span>${message.recurrence ? "Next on" : "Starts"} <${Time} at=${message.send_at} style="full" /></span>`}
+    ${message.state == "draft" ? html`<span>Draft of <${Time} at=${message.created_at} /></span>` : message.started_at ? html`<span>Started <${Time} at=${message.started_at} style="full" />${took >= 1 && html`, took ${duration(took)}`}</span>` : html`<span>${ENDED.includes(message.state) ? "Was to start" : message.recurrence ? "Next on" : "Starts"} <${Time} at=${message.send_at} style="full" /></span>`}
     ${said && html`<span>${said}</span>`}
     ${message.series && html`<span>an occurrence of ${of(message.series, "a series")}</span>`}
     ${message.recurrence && html`<a href=${link("/s/:site/messages", { site: site.id }, { series: message.id })}>its occurrences</a>`}

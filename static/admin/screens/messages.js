@@ -59,7 +59,7 @@ export const kinds = (message) =>
 const columns = (site) => [
   {
     head: "Title", main: true,
-    cell: (/** @type {any} */ each) => html`<a href=${link("/s/:site/messages/:id", { site: site.id, id: each.id })}>${each.notification.title}</a>
+    cell: (/** @type {any} */ each) => html`<a href=${link("/s/:site/messages/:id", { site: site.id, id: each.id })}>${each.withdrawal_of ? "Withdrawal" : each.notification.title}</a>
       <small>${[...kinds(each), each.notification.body].filter(Boolean).join(" · ").slice(0, 120)}</small>`,
   },
   { head: "State", tight: true, cell: (/** @type {any} */ each) => html`<span title=${each.state_reason || ""}><${Badge} state=${each.state} /></span>` },

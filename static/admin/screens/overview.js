@@ -145,7 +145,7 @@ function Latest({ site, messages }) {
     <${Table} label="The last messages and what came of them" rows=${started} problem=${messages.problem}
       empty=${html`<${Empty} title="Nothing has been sent yet." icon="messages">A message to a few subscribers is a good first one.<//>`}
       columns=${[
-        { head: "Message", main: true, cell: (m) => html`<a href=${link("/s/:site/messages/:id", { site: site.id, id: m.id })}>${m.notification.title}</a>` },
+        { head: "Message", main: true, cell: (m) => html`<a href=${link("/s/:site/messages/:id", { site: site.id, id: m.id })}>${m.withdrawal_of ? "Withdrawal" : m.notification.title}</a>` },
         { head: "State", cell: (m) => html`<${Badge} state=${m.state} />` },
         { head: "Started", cell: (m) => html`<${Time} at=${m.started_at} />` },
         { head: "Audience", num: true, cell: (m) => number(m.progress.audience) },

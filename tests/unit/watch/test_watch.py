@@ -12,12 +12,13 @@ from gateway.scrape import render_metrics
 from gateway.watch.bands import DAY, HOUR
 from gateway.watch.vitals import Answered, Facts, encode, report_vitals
 from gateway.watch.watch import Watch
-from storage import alerts, messages, outbox, quotas, rollups, vitals, watched, webhooks
+from storage import alerts, messages, outbox, quotas, rollups, vitals, watched, webhook_deliveries, webhooks
 from storage.alerts import Alert
 from storage.database import Transaction
 from storage.rollups import Rollup
 from storage.vitals import Vitals
 from storage.watched import Totals
+from storage.webhook_deliveries import Delivery, DeliveryState
 from storage.webhooks import Webhook, WebhookState
 from tests.unit.installation import Installation
 
@@ -337,6 +338,22 @@ async def test_a_webhook_that_is_behind_is_told_to_its_site(drill: Drill) -> Non
     assert (told.site_id, told.type) == (site_id, "alert.raised")
     [fact] = json.loads(told.facts)
     assert (fact["name"], fact["summary"]) == (alert.name, alert.summary)
+
+
+async def test_a_test_that_a_webhook_did_not_take_is_no_alert(drill: Drill) -> None:
+    """Whoever sent it has the answer before them; what was to be told and never was is one."""
+    site_id, id, now = drill.there.site.id, drill.there.context.ids.next, drill.now
+
+    async def give_up(type: str) -> None:
+        dead = Delivery(id(), site_id, id(), DeliveryState.DEAD, (type,), 1, 1, 500, "no", now, now, None)
+        await drill.there.database.write(lambda tx: webhook_deliveries.add(tx, dead, "{}"))
+        await drill.look()
+
+    await give_up("webhook.test")
+    assert await drill.names() == []
+    await give_up("message.sent")
+    [alert] = await drill.raised()
+    assert alert.summary == "A delivery of the site's webhooks was given up in the last quarter of an hour."
 
 
 async def test_two_leaders_raise_and_end_an_alert_once(

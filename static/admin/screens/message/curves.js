@@ -11,8 +11,10 @@ const AFTERWARDS = 30000;
 /** @param {{site: any, message: any}} props */
 export function Curves({ site, message }) {
   const going = ["sending", "paused", "open"].includes(message.state);
-  const stats = useLoad((signal) => api.get(`/v1/sites/${site.id}/messages/${message.id}/stats`, { signal }), [message.id, message.state], { every: going ? WHILE_GOING : AFTERWARDS, keep: true });
   const { results, progress } = message;
+  // What is counted afterwards is drawn when it is counted: a funnel and a curve that differ are a riddle.
+  const counted = going ? 0 : results.displayed + results.clicked;
+  const stats = useLoad((signal) => api.get(`/v1/sites/${site.id}/messages/${message.id}/stats`, { signal }), [message.id, message.state, counted], { every: going ? WHILE_GOING : AFTERWARDS, keep: true });
   const known = stats.data && !stats.problem;
   return html`
     <div class="grid2">
@@ -42,7 +44,7 @@ function Split({ title, data, names, first, country }) {
   if (!rows.length) return null;
   const whole = first == "accepted" ? "accepted" : "displayed";
   return html`<${Section} title=${title} class="split" flush><${Table} label=${title} rows=${rows} keyOf=${(/** @type {any} */ each) => each.name} columns=${[
-    { head: title.replace(/ies$/, "y").replace(/s$/, ""), main: true, cell: (/** @type {any} */ each) => (country ? countryName(each.name) : names?.[each.name] || each.name || "unknown") },
+    { head: first == "accepted" ? "Service" : title.replace(/ies$/, "y").replace(/s$/, ""), main: true, cell: (/** @type {any} */ each) => (country ? countryName(each.name) : names?.[each.name] || each.name || "unknown") },
     { head: first == "accepted" ? "Accepted" : "Displayed", num: true, cell: (/** @type {any} */ each) => number(each[first]) },
     ...(first == "accepted" ? [{ head: "Displayed", num: true, cell: (/** @type {any} */ each) => html`<span title=${number(each.displayed)}>${percent(share(each.displayed, each.accepted))}</span>` }] : []),
     { head: "Clicked", num: true, cell: (/** @type {any} */ each) => html`<span title=${number(each.clicked)}>${percent(share(each.clicked, each[whole]))}</span>` },

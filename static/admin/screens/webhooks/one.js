@@ -87,6 +87,6 @@ function Test({ path, after }) {
   return html`<${Section} title="Test" lead="One request with one event, webhook.test; the answer shows here.">
     <div><${Button} kind="primary" busy=${test.busy} onClick=${() => test.run()}>${test.busy ? "Waiting for the answer…" : "Send a test"}<//></div>
     <${Failure} problem=${test.problem} compact />
-    <div role="status">${outcome && html`<${Notice} tone=${outcome.state == "delivered" ? "good" : "bad"}>${outcome.state == "delivered" ? `It was taken: ${outcome.status}.` : `It was not taken: ${outcome.error || outcome.status || "no answer"}.`}<//>`}</div>
+    <div role="status">${outcome && html`<${Notice} tone=${outcome.state == "delivered" ? "good" : "bad"}>${outcome.state == "delivered" ? `It was taken: ${outcome.status}.` : `It was not taken. ${outcome.error || (outcome.status ? `The answer was ${outcome.status}.` : "There was no answer.")}`}<//>`}</div>
   <//>`;
 }
