@@ -15,7 +15,8 @@ function App() {
   useEffect(
     () =>
       onSignedOut((problem) => {
-        setWhy(problem.message == "Sign in." ? "Your session has ended." : problem.message);
+        // Without a cookie the gateway speaks as to a program: of headers.
+        setWhy(/^(Sign in\.|Send `Authorization)/.test(problem.message) ? "Your session has ended. What you were writing is kept." : problem.message);
         setSession(null);
       }),
     [],

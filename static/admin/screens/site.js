@@ -153,7 +153,7 @@ function Limits({ site }) {
       ${!allSites && html`<${Notice}>Only tokens for all sites change these.<//>`}
       <${Form} save=${save} disabled=${!may("manage") || !allSites} shown=${["settings.quotas.subscribers", "settings.quotas.messages_per_day", "settings.quotas.rate"]}>${(/** @type {any} */ { problem }) => html`
         ${field("subscribers", "Subscribers", "at most", "Who would be one more cannot subscribe.", problem)}
-        ${field("messages_per_day", "Messages", "a day", "Counted anew at midnight UTC.", problem)}
+        ${field("messages_per_day", "Messages", "a day", "One for each recipient; counted anew at midnight UTC.", problem)}
         ${field("rate", "Speed", "pushes a second", "Over all messages of the site.", problem)}`}
       <//>
     <//>
