@@ -45,7 +45,9 @@ async def test_an_admin_signs_in_looks_round_and_signs_out(browser: Browser, dem
     await page.close()
 
 
-async def test_a_token_that_may_only_send_cannot_sign_in_and_is_told_why(browser: Browser, demo: Demo) -> None:
+async def test_a_token_that_may_only_send_cannot_sign_in_and_is_told_why(
+    browser: Browser, demo: Demo
+) -> None:
     tokens = f"/v1/sites/{demo.seeded.shop}/tokens"
     made = await demo.gateway.post(tokens, {"name": "Back end", "scopes": ["send"]})
     opened = await Dashboard.open(browser, demo.gateway.url, demo.seeded)
