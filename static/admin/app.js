@@ -6,7 +6,7 @@ import { html, render, useCallback, useEffect, useErrorBoundary, useMemo, useSta
 import { api, onSignedOut, openSession } from "./api.js";
 import { findRoute, go, link } from "./routes.js";
 import { remember, remembered, Shell } from "./shell.js";
-import { Button, DialogHost, Failure, Loading, Page, SessionContext, SiteContext, useLoad } from "./ui/index.js";
+import { Button, DialogHost, Failure, Loading, Page, SessionContext, SiteContext, toast, useLoad } from "./ui/index.js";
 
 function App() {
   const [session, setSession] = useState(/** @type {any} */ (undefined));
@@ -72,6 +72,16 @@ function SignedIn({ onSignOut }) {
 /** @type {Map<string, any>} screens that are here already */
 const loaded = new Map();
 
+/** A reload while the gateway is away would leave the browser's own page of errors here. */
+async function reloadWhenThere() {
+  try {
+    await fetch("session", { cache: "no-store" });
+    location.reload();
+  } catch {
+    toast("The gateway still cannot be reached.", "bad");
+  }
+}
+
 /** Load a screen's module, then show it. @param {any} props */
 function Screen({ name, ...props }) {
   const [, arrived] = useState(0);
@@ -88,7 +98,7 @@ function Screen({ name, ...props }) {
   if (failed) {
     return html`<${Page} title="This page could not be loaded">
       <p>The gateway cannot be reached, or has been updated since you opened this page.</p>
-      <div><${Button} onClick=${() => location.reload()} icon="reload">Try again<//></div><//>`;
+      <div><${Button} onClick=${reloadWhenThere} icon="reload">Try again<//></div><//>`;
   }
   if (broken) {
     return html`<${Page} title="This page stopped working">

@@ -12,10 +12,25 @@ export function History({ site, path }) {
     ${pages.items == null
       ? pages.problem ? html`<${Failure} problem=${pages.problem} retry=${pages.reload} />` : html`<${Loading} lines="5" />`
       : pages.items.length || pages.next
-        ? html`<div class="history">${byDay(pages.items, zone).map(([day, entries]) => html`<h3 key=${day}>${day}</h3><ol>${entries.map((each, i) => html`<${Entry} key=${each.at + each.kind + i} site=${site} entry=${each} />`)}</ol>`)}</div>
+        ? html`<div class="history">${byDay(inTurn(pages.items), zone).map(([day, entries]) => html`<h3 key=${day}>${day}</h3><ol>${entries.map((each, i) => html`<${Entry} key=${each.at + each.kind + i} site=${site} entry=${each} />`)}</ol>`)}</div>
             <${More} pages=${pages} />`
         : html`<${Empty} icon="messages" title="Nothing has happened yet.">Messages, displays and clicks of this browser are listed here.<//>`}
   <//>`;
+}
+
+/**
+ * A quick browser shows a push before its push service's answer is recorded: the same second or so, and in the order of the clock it reads as
+ * shown before it was sent.
+ * @param {any[]} entries newest first
+ */
+function inTurn(entries) {
+  const turned = [...entries];
+  for (let i = 1; i < turned.length; i++) {
+    const [later, earlier] = [turned[i - 1], turned[i]];
+    const close = Date.parse(later.at) - Date.parse(earlier.at) < 10_000;
+    if (close && later.kind == "accepted" && earlier.kind != "accepted" && earlier.message == later.message) [turned[i - 1], turned[i]] = [earlier, later];
+  }
+  return turned;
 }
 
 /** @param {any[]} entries @param {string | undefined} zone @returns {[string, any[]][]} */
