@@ -30,7 +30,7 @@ function Running({ data }) {
       <${Stat} label="Processes" value=${number(data.processes.length)} hint=${`${number(inFlight)} pushes in flight`} />
       <${Stat} label="Database" value=${DIALECTS[database.dialect] || database.dialect} hint=${`${bytes(database.size_bytes)}, answers in ${number(database.latency_ms, 1)} ms`} tone=${database.latency_ms > 100 ? "warn" : ""} />
       <${Stat} label="Events waiting" value=${number(data.events_waiting)} hint="to be written" tone=${data.events_waiting > 10000 ? "warn" : ""} />
-      <${Stat} label="Clock" value=${skew == null ? "–" : `${skew >= 0 ? "+" : "−"}${duration(Math.abs(skew) / 1000)}`} hint="off the push services' time" tone=${Math.abs(skew || 0) > 60000 ? "bad" : ""} />
+      <${Stat} label="Clock" value=${skew == null ? "–" : Math.abs(skew) < 1000 ? "right" : `${skew > 0 ? "+" : "−"}${duration(Math.abs(skew) / 1000)}`} hint=${skew == null ? "not compared yet" : "by the push services' time"} tone=${Math.abs(skew || 0) > 60000 ? "bad" : ""} />
     <//>
     <div class="grid2">
       <${Section} title="Open files" lead="Every connection is one. The gateway divides them itself and refuses before it runs out."><div class="stack">
