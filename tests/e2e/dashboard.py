@@ -62,6 +62,11 @@ _THERE = """(() => {
   const drawn = [...document.querySelectorAll(".plot")].every((plot) => plot.querySelector("canvas"));
   return Boolean(main?.querySelector("h1")) && !busy && drawn && location.hash;
 })()"""
+_SIGN_OUT = """fetch("session").then(async (answer) => {
+  if (!answer.ok) return false;
+  const {csrf} = await answer.json();
+  return (await fetch("session", {method: "DELETE", headers: {"X-CSRF-Token": csrf}})).ok;
+})"""
 _TOO_WIDE = "document.documentElement.scrollWidth > innerWidth"
 _FAULTS = """axe.run(%s, %s).then(({violations}) => violations
   .filter(({impact}) => impact == "serious" || impact == "critical")
@@ -85,6 +90,16 @@ class Dashboard:
         page = await browser.open(f"{url}/admin/")
         await page.resize(*DESKTOP)
         return cls(page, url, seeded)
+
+    @classmethod
+    async def open_signed_out(cls, browser: Browser, url: str, seeded: Seeded) -> "Dashboard":
+        """At the login screen, whoever has signed this browser in before."""
+        opened = await cls.open(browser, url, seeded)
+        if await opened.page.evaluate(_SIGN_OUT):
+            await opened.page.close()
+            opened = await cls.open(browser, url, seeded)
+        await eventually(lambda: opened.says("Sign in", "API token"))
+        return opened
 
     async def sign_in(self, token: str = ADMIN_TOKEN) -> None:
         """As somebody who types it."""
