@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from msgspec import Meta, Struct
 
@@ -60,6 +60,16 @@ class EventReport(Struct, kw_only=True):
     age: Annotated[float, Meta(description="Seconds since it happened; more than 48 h count as 48 h.")] = 0
 
 
+class Answer(Protocol):
+    """Who waits for events to be stored: a future, or what is told in its place."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: None, /) -> None: ...
+
+    def set_exception(self, exception: Exception, /) -> None: ...
+
+
 class EventIngest:
     """`run` must be running for `record` to return."""
 
@@ -81,7 +91,7 @@ class EventIngest:
         self._capacity = capacity
         self._max_token_age = max_token_age
         self._interest = interest or Interest()
-        self._waiting: deque[tuple[Sequence[Event], asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[Sequence[Event], Answer]] = deque()
         self._size = 0
         self._keys: dict[int, bytes] = {}
         self._removed_until: int | None = None
@@ -124,18 +134,40 @@ class EventIngest:
             raise InvalidRequest("No event of this request can be counted; do not repeat it.", errors)
         return found
 
+    def genuine_now(self, reports: Sequence[EventReport]) -> Sequence[Event] | None:
+        """As `genuine`, when all are and nothing has to be looked up; else None, and nothing was counted."""
+        now = self._clock.now()
+        found = []
+        for report in reports:
+            if report.kind not in KINDS:
+                return None
+            try:
+                token = read_event_token(report.token, self._key_of, now, self._max_token_age)
+            except EventTokenRefused:
+                return None
+            if self._sites.kept(token.site_id) is None:
+                return None
+            found.append(_event(token, report, now))
+        return found
+
+    def take(self, reported: Sequence[Event], answer: Answer) -> bool:
+        """`record` for who does not wait: `answer` is told. False when it would be refused now."""
+        if self._closing or self._size + len(reported) > self._capacity:
+            return False
+        self._waiting.append((reported, answer))
+        self._size += len(reported)
+        self._wake.set()
+        return True
+
     async def record(self, reported: Sequence[Event]) -> None:
         """Count each event that was not counted before. Returns after the commit.
 
         Unavailable, or whatever the database raised: nothing was counted.
         """
-        if self._closing or self._size + len(reported) > self._capacity:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self.take(reported, answer):
             self.counts.refused["too_many_waiting"] += len(reported)
             raise Unavailable("Too many events are waiting.", retry_after=10)
-        answer = asyncio.get_running_loop().create_future()
-        self._waiting.append((reported, answer))
-        self._size += len(reported)
-        self._wake.set()
         await answer
 
     async def run(self) -> None:
@@ -159,7 +191,7 @@ class EventIngest:
         self._closing = True
         self._wake.set()
 
-    def _take(self) -> tuple[list[Event], list[asyncio.Future[None]]]:
+    def _take(self) -> tuple[list[Event], list[Answer]]:
         group: list[Event] = []
         answers = []
         while self._waiting and len(group) + len(self._waiting[0][0]) <= _GROUP:
@@ -169,7 +201,7 @@ class EventIngest:
         self._size -= len(group)
         return group, answers
 
-    async def _write(self, group: Sequence[Event], answers: Collection[asyncio.Future[None]]) -> None:
+    async def _write(self, group: Sequence[Event], answers: Collection[Answer]) -> None:
         try:
             zones = await self._zones(group)
             wanted = await self._interest.look(self._database, self._clock)
@@ -220,7 +252,7 @@ async def _record(tx: Transaction, group: Sequence[Event], zones: Mapping[int, s
     return len(counted)
 
 
-def _fail(answers: Iterable[asyncio.Future[None]], exc: Exception) -> None:
+def _fail(answers: Iterable[Answer], exc: Exception) -> None:
     for answer in answers:
         if not answer.done():  # done already: the caller hung up
             answer.set_exception(exc)

@@ -46,6 +46,8 @@ class Browsers:
     demo_sends: DemoLimit
     scripts: Scripts
     demo_files: Mapping[str, Asset]
+    not_stored: dict[object, Exception]
+    """By transport: why events that gateway.api.direct took could not be stored. Their route answers it."""
 
 
 log = Log(__name__)
@@ -77,6 +79,7 @@ def add_browsers(app: web.Application, context: Context) -> None:
         demo_sends=DemoLimit(clock),
         scripts=Scripts(STATIC, context.settings.public_url),
         demo_files=load_assets(STATIC / "demo"),
+        not_stored={},
     )
 
     async def write_events(_: web.Application) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ from gateway.api.route import KILOBYTE, Call, Cors, route
 from gateway.errors import InvalidRequest, TooManyRequests
 from gateway.ingest import MAX_REPORTS, EventReport
 
-_Reports = EventReport | Annotated[list[EventReport], Meta(min_length=1, max_length=MAX_REPORTS)]
+Reports = EventReport | Annotated[list[EventReport], Meta(min_length=1, max_length=MAX_REPORTS)]
 
 
 @route(
@@ -21,12 +21,15 @@ _Reports = EventReport | Annotated[list[EventReport], Meta(min_length=1, max_len
     takes=JSON_AS_TEXT,
     cors=Cors.ORIGIN,
 )
-async def report_events(call: Call[_Reports, None]) -> None:
+async def report_events(call: Call[Reports, None]) -> None:
     """Answered once it is durable; the first event per message, subscription and kind counts.
 
     Events whose token is not genuine are ignored. 400 when that leaves none: do not repeat those.
     """
     browsers = call.request.app[BROWSERS]
+    not_stored = browsers.not_stored.pop(call.request.transport, None)
+    if not_stored is not None:
+        raise not_stored
     try:
         events = await browsers.ingest.genuine(call.body if isinstance(call.body, list) else [call.body])
     except InvalidRequest:

@@ -51,9 +51,13 @@ class NoContent(web.Response):
 
 
 def _text(request: web.BaseRequest) -> str:
-    origin = request.headers.get(hdrs.ORIGIN)
+    return no_content(request[REQUEST_ID], request.headers.get(hdrs.ORIGIN))
+
+
+def no_content(request_id: str, origin: str | None) -> str:
+    """The whole answer, on a connection that is kept."""
     allowed = _ANYBODY if origin is None else f"Access-Control-Allow-Origin: {origin}\r\nVary: Origin\r\n"
-    return _ANSWER.format(id=request[REQUEST_ID], origin=allowed, date=_date(int(time.time())))
+    return _ANSWER.format(id=request_id, origin=allowed, date=_date(int(time.time())))
 
 
 @lru_cache(maxsize=1)

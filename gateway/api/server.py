@@ -14,6 +14,7 @@ from gateway.api.admin.live import add_live, show_live
 from gateway.api.admin.segments import ESTIMATES
 from gateway.api.body import check_content_type, decode_body, decode_query, read_body
 from gateway.api.browser import add_browsers
+from gateway.api.direct import add_direct
 from gateway.api.documents import add_documents
 from gateway.api.doorkeeper import DOORKEEPER, Doorkeeper, check_access
 from gateway.api.headers import ANY_ORIGIN, add_headers, options_handler
@@ -54,6 +55,7 @@ def build_application(context: Context, *, live_limits: LiveLimits | None = None
     app[ESTIMATES] = Estimates(context)
     add_outbound(app, Outbound())
     add_browsers(app, context)
+    add_direct(app, requests)
     add_live(app, Live(context, show_live, live_limits or LiveLimits()))
     app.on_response_prepare.append(add_headers)
     add_routes(app, ALL_ROUTES)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from gateway.api.browser import BROWSERS
+from gateway.api.direct import DIRECT
 from gateway.api.server import build_application, make_runner
 from gateway.api.strangers import leave_out_of_the_log
 from gateway.app import open_context
@@ -48,7 +49,7 @@ async def answer_beside(settings: Settings, args: Namespace) -> None:
             if runner.server is None:
                 raise RuntimeError("a runner that was set up has a server")
             listeners = listen(settings.host, settings.port, shared=True)
-            acceptor = Acceptor(listeners, runner.server, budget.inbound)
+            acceptor = Acceptor(listeners, runner.server, budget.inbound, direct=app[DIRECT])
             metrics.registry.register(OpenFilesCollector(budget, acceptor))
             show_process(context, Role.API)
             said = of_server(budget, acceptor, app[BROWSERS].ingest.counts)

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from gateway.access import ensure_admin_token
 from gateway.api.browser import BROWSERS
+from gateway.api.direct import DIRECT
 from gateway.api.server import build_application, make_runner
 from gateway.api.strangers import leave_out_of_the_log
 from gateway.app import make_transport, open_context
@@ -111,7 +112,7 @@ async def _answer(settings: Settings, args: Namespace, role: Role, senders: int)
         try:
             if runner.server is None:
                 raise RuntimeError("a runner that was set up has a server")
-            acceptor = Acceptor(_listen(settings), runner.server, budget.inbound)
+            acceptor = Acceptor(_listen(settings), runner.server, budget.inbound, direct=app[DIRECT])
             metrics.registry.register(OpenFilesCollector(budget, acceptor))
             show_process(context, role)
             said = of_server(budget, acceptor, app[BROWSERS].ingest.counts, supervisor)

@@ -13,6 +13,7 @@ from gateway.errors import CannotStart
 from gateway.logs import Log
 from gateway.openfiles.connection import Connection
 from gateway.openfiles.connections import Connections, Counts
+from gateway.openfiles.direct import Direct
 from gateway.openfiles.refusal import Refusal
 
 log = Log(__name__)
@@ -93,7 +94,8 @@ class Acceptor:
 
     Over the budget the longest idle keep-alive connection makes room, or one that has said nothing for a
     fifth of `head_timeout`; when there is none the caller is answered 503 with Retry-After. A connection
-    whose head is not in after `head_timeout` seconds is closed in any case.
+    whose head is not in after `head_timeout` seconds is closed in any case. `direct` answers what it takes
+    in the server's place.
     """
 
     def __init__(
@@ -103,7 +105,9 @@ class Acceptor:
         budget: int,
         *,
         head_timeout: float = HEAD_TIMEOUT,
+        direct: Direct | None = None,
     ) -> None:
+        self._direct = direct
         self.counts = Counts()
         # A little of the budget is kept for connections on their way out: being refused, being shed.
         self._leaving = max(2, budget // 16)
@@ -172,7 +176,7 @@ class Acceptor:
         while self._connections.closing > self._leaving:
             await self._something_closes(_SHORTEST_HEARING)
         self.counts.accepted += 1
-        connection = Connection(self._connections, self._server(), self._loop)
+        connection = Connection(self._connections, self._server(), self._loop, self._direct)
         self._connections.add(connection)
         self._attach(connection, caller)
 
