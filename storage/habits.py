@@ -47,6 +47,12 @@ async def waiting(tx: Transaction, limit: int) -> Sequence[Waiting]:
     return sorted(Waiting(*row) for row in await tx.fetch(_SQL["waiting"], limit))
 
 
+async def span(tx: Transaction) -> tuple[int, int] | None:
+    """The first and the last id of those that wait; two look-ups, however many they are."""
+    row = await tx.fetch_one(_SQL["span"])
+    return None if row is None or row[0] is None else (row[0], row[1])
+
+
 async def learn(tx: Transaction, found: Sequence[Waiting]) -> int:
     """Moves what is known of these visitors, and of their sites; how many looks nobody else had taken."""
     taken = sorted(Look(*row) for row in await tx.fetch(_SQL["take"], [each.id for each in found]))

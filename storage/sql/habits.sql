@@ -6,6 +6,9 @@ from rows($1: site_id bigint, subscription_id bigint, at bigint, hour smallint, 
 -- name: waiting
 select site_id, subscription_id, id from unlearnt order by id limit $1;
 
+-- name: span
+select min(id), max(id) from (select min(id) as id from unlearnt union all select max(id) from unlearnt) ends;
+
 -- name: take
 delete from unlearnt where id in ids($1) returning site_id, subscription_id, at, clicked, hour;
 
