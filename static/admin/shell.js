@@ -54,7 +54,7 @@ export function Shell({ route, params, site, sites, children, onSignOut }) {
           <small class="muted">Version ${session.version}</small>
         </div>
       </div>
-      <main id="main">
+      <main id="main" aria-busy=${alerts.data || alerts.problem ? null : "true"}>
         ${route.name != "alerts" && html`<${AlertBanner} raised=${raised} />`}
         ${children}
       </main>

@@ -96,7 +96,7 @@ async def test_a_message_without_any_of_it_says_so(api: Api, site: str) -> None:
             "translations.de.body",
             "for nobody",
         ),
-        ({"utm": {"source": ""}}, "utm.source", "length"),
+        ({"utm": {"source": ""}}, "utm.source", "must not be empty"),
         ({"translations": {"not a language": {}}}, "translations", "language tag"),
     ],
 )
