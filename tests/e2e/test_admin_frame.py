@@ -105,7 +105,8 @@ async def test_on_a_phone_the_menu_opens_and_closes(dashboard: Dashboard) -> Non
     await dashboard.press("Sites", within=".side")
     await eventually(lambda: dashboard.says("The Long Walk"))
     await eventually(lambda: dashboard.page.evaluate(f"{shown} == 'hidden'"))
-    assert await dashboard.page.evaluate("document.activeElement.textContent") == "Sites"  # the heading
+    heading = "document.activeElement.textContent == 'Sites'"
+    await eventually(lambda: dashboard.page.evaluate(heading))
     await dashboard.set_mode("light")
 
 
