@@ -597,7 +597,8 @@ async def test_thousands_of_messages_are_looked_at_in_turn(installation: Install
         await installation.add_message(rules=read({"rollout": ROLLOUT}))
     for _ in range(6):
         await start_due(installation)
-    await send_due(installation)
+    for _ in range(3):  # a claim may find only messages of which everybody is held, and puts those to sleep
+        await send_due(installation)
 
     stager = Stager(installation.context)
     await stager.step()
